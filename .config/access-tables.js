@@ -30,7 +30,7 @@ function client(role, agency = 'agency-other', clearance = 0) {
     clients.set(clientId, {
       clientId,
       // Some calls are for persons only.
-      kind: role === 'administrator' ? 'person' : 'machine',
+      kind: ['administrator', 'examiner', 'supervisor'].includes(role) ? 'person' : 'machine',
       agency,
       agencyCode: agency.toUpperCase(),
       roles: new Set([role]),
@@ -149,7 +149,7 @@ const written = [
   '',
   '### Calls',
   '',
-  'Columns are roles. A purpose in a cell: for this purpose only. The administrator is a person; as a machine it makes no call for the removal of records.',
+  'Columns are roles. A purpose in a cell: for this purpose only. Administrators, examiners and supervisors are persons; as machines they make no call for the removal of records, and decide no cases.',
   '',
   calls(),
   '',

@@ -17,6 +17,7 @@ export interface Configuration {
   readonly auditKey: string | undefined;
   readonly auditAnchor: string | undefined;
   readonly auditSpoolBytes: number;
+  readonly caseHours: number;
   readonly indexDir: string;
   readonly grpcHost: string;
   readonly grpcPort: number;
@@ -98,6 +99,7 @@ export function readConfiguration(
     auditAnchor: read('RIDGEWATCH_AUDIT_ANCHOR'),
     auditSpoolBytes: read('RIDGEWATCH_AUDIT_SPOOL_BYTES'),
     indexDir: read('RIDGEWATCH_INDEX_DIR') ?? join(read('RIDGEWATCH_DATA_DIR'), 'index'),
+    caseHours: read('RIDGEWATCH_CASE_HOURS'),
     grpcHost: read('RIDGEWATCH_GRPC_HOST'),
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),
     httpHost: read('RIDGEWATCH_HTTP_HOST'),

@@ -117,6 +117,13 @@ export const SETTINGS = {
     meaning: 'Directory of the indexes from `ridgewatch index build`.',
     why: 'Unset: `index` in the data directory. Services on one machine can share it.',
   },
+  RIDGEWATCH_CASE_HOURS: {
+    schema: whole(1, 720),
+    fallback: '72',
+    meaning:
+      'Time for the examiners of a case, in hours. A case that is not decided by then expires, and its probe is destroyed.',
+    why: 'Three days span a weekend. A probe of a person who may be a stranger is kept no longer than a decision needs.',
+  },
   RIDGEWATCH_GRPC_HOST: {
     schema: filled,
     fallback: '127.0.0.1',

@@ -128,6 +128,8 @@ export async function makeGuards(served: ActiveGallery, pool: WorkerPool): Promi
     // Neither concerns a search for fingers.
     spectra: { admits: () => true },
     history: { requireRead: () => Promise.resolve() },
+    cases: { open: () => Promise.resolve('') },
+    caseLifeMs: 0,
   };
   fill(service.window);
   const servers: ApiServer[] = [];

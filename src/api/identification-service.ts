@@ -34,6 +34,7 @@ import {
 import { factsAt, searchRulesOf } from './class-masks.ts';
 import { matchedRecord, shownRecords, silentRecords, unshownClasses } from './found-records.ts';
 import { policyPurpose } from './permissions.ts';
+import { openCaseOf, requireMayOpen, type OpeningDependencies } from './case-opening.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
   IdentificationServer,
@@ -58,7 +59,7 @@ export interface SearchObservation {
 }
 
 /** Dependencies of the identification service. */
-export interface IdentificationDependencies extends Safeguards {
+export interface IdentificationDependencies extends Safeguards, OpeningDependencies {
   readonly served: CurrentGallery;
   readonly searcher: Searcher;
   readonly calibrations: Calibrations;
@@ -118,6 +119,7 @@ async function answerIdentify(
   const started = performance.now();
   check(identifyRules, request);
   noteCaller(context, request);
+  requireMayOpen(context, request);
   const grant = context.authorize({ purpose: policyPurpose(request.purpose), galleries: request.galleries });
   const answer = answerDisclosure(grant);
   requireExplainable(answer, request.explain === true);
@@ -199,9 +201,9 @@ async function answerIdentify(
   });
   const response = toResponse(found);
   context.account(searchDraft(found, response));
-  const hits = [...shownRecords(found, response, targetFpir), ...silentRecords(found, targetFpir)];
-  context.found(hits, found.unshown !== undefined);
-  return response;
+  const shown = shownRecords(found, response, targetFpir);
+  context.found([...shown, ...silentRecords(found, targetFpir)], found.unshown !== undefined);
+  return { ...response, caseId: await openCaseOf(service, request, shown, context) };
 }
 
 /** Candidates of a coarse answer before it is cut: hardly any search has more at the service's own threshold. */

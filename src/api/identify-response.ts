@@ -55,6 +55,7 @@ export function identifyResponse(
     emptyScope: result.emptyScope === undefined ? EmptyScope.UNSPECIFIED : EMPTY_SCOPES[result.emptyScope],
     damagedReferenceCount: damagedReferences,
     early: result.isEarly,
+    caseId: '',
   };
 }
 

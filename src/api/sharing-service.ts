@@ -3,12 +3,14 @@ import type {
   AcknowledgeHitsResponse,
   SharingServer,
 } from '../contract/generated/ridgewatch/v1/sharing.ts';
+import { caseHandlers, type CaseDependencies } from './case-service.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import { requirePosition, watchHits, type SharingDependencies } from './hit-stream.ts';
 
-/** The `Sharing` service: hits, for the owners of the records that searches found. */
-export function sharingService(service: SharingDependencies, settings: CallSettings): SharingServer {
+/** The `Sharing` service: hits, for the owners of the records that searches found, and cases about candidates. */
+export function sharingService(service: SharingDependencies & CaseDependencies, settings: CallSettings): SharingServer {
   return {
+    ...caseHandlers(service, settings),
     watchHits: (call) => watchHits(call, service, settings),
     acknowledgeHits: unary('Sharing/AcknowledgeHits', settings, (request: AcknowledgeHitsRequest, context) =>
       acknowledgeHits(service, request, context),

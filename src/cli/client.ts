@@ -19,6 +19,20 @@ import {
   type ReadAuditRequest,
   type ReadAuditResponse,
 } from '../contract/generated/ridgewatch/v1/audit.ts';
+import type {
+  DecideRequest,
+  DecideResponse,
+  EscalateRequest,
+  EscalateResponse,
+  GetCaseRequest,
+  GetCaseResponse,
+  ListCasesRequest,
+  ListCasesResponse,
+  ReportOutcomeRequest,
+  ReportOutcomeResponse,
+  SubmitAnalysisRequest,
+  SubmitAnalysisResponse,
+} from '../contract/generated/ridgewatch/v1/cases.ts';
 import {
   GalleryClient,
   type ApproveExpungeRequest,
@@ -206,6 +220,30 @@ export class ServiceClient {
 
   acknowledgeHits(request: AcknowledgeHitsRequest): Promise<AcknowledgeHitsResponse> {
     return this.#call((options, callback) => this.#sharing.acknowledgeHits(request, new Metadata(), options, callback));
+  }
+
+  listCases(request: ListCasesRequest): Promise<ListCasesResponse> {
+    return this.#call((options, callback) => this.#sharing.listCases(request, new Metadata(), options, callback));
+  }
+
+  getCase(request: GetCaseRequest): Promise<GetCaseResponse> {
+    return this.#call((options, callback) => this.#sharing.getCase(request, new Metadata(), options, callback));
+  }
+
+  submitAnalysis(request: SubmitAnalysisRequest): Promise<SubmitAnalysisResponse> {
+    return this.#call((options, callback) => this.#sharing.submitAnalysis(request, new Metadata(), options, callback));
+  }
+
+  decide(request: DecideRequest): Promise<DecideResponse> {
+    return this.#call((options, callback) => this.#sharing.decide(request, new Metadata(), options, callback));
+  }
+
+  escalate(request: EscalateRequest): Promise<EscalateResponse> {
+    return this.#call((options, callback) => this.#sharing.escalate(request, new Metadata(), options, callback));
+  }
+
+  reportOutcome(request: ReportOutcomeRequest): Promise<ReportOutcomeResponse> {
+    return this.#call((options, callback) => this.#sharing.reportOutcome(request, new Metadata(), options, callback));
   }
 
   /**

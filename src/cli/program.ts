@@ -111,6 +111,7 @@ export function createProgram(): Command {
           'end the search as soon as a strong candidate is known; a stronger one may be missing',
         ).conflicts('exact'),
       )
+      .option('--open-case', 'open a case about the candidates, for two examiners (ridgewatch case)')
       .option('--explain', 'explain the finger scores')
       .option('--exit-code', 'end with 3 when there is a candidate')
       .addHelpText(

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { addCaseCommands } from './case-commands.ts';
 import { wholeNumber } from './numbers.ts';
 import { addConnectionOptions, runs } from './shared-options.ts';
 
-/** Commands for what agencies tell each other. */
+/** Commands for what agencies tell each other, and for cases. */
 export function addSharingCommands(program: Command): void {
+  addCaseCommands(program);
   const hits = program.command('hits').description("hits on the records of the caller's agency");
   runs(
     addConnectionOptions(

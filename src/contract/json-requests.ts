@@ -118,6 +118,7 @@ const identifyShape = strict({
   explain: yesOrNo,
   allowPartial: yesOrNo,
   firstHit: yesOrNo,
+  openCase: yesOrNo,
 });
 const identifySchema = identifyShape.refine(
   ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? null) === null || (maxLog10Fmr ?? null) === null,

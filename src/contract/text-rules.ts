@@ -44,3 +44,6 @@ export function optionalText(most: number) {
 export const remark = visibleText()
   .refine((text) => text.trim() !== '', 'is required')
   .refine((text) => text.length <= 200, 'must have at most 200 characters');
+
+/** A comment from a caller, which may be empty. */
+export const comment = visibleText().max(500, 'must have at most 500 characters');

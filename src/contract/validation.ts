@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { MAX_CASE_CANDIDATES } from '../sharing/cases/case.ts';
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
 import { HandlingCode } from './generated/ridgewatch/v1/handling.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
@@ -69,10 +70,15 @@ export const identifyRules = z
     clientRequestId: optionalName,
     exact: z.boolean().optional(),
     firstHit: z.boolean().optional(),
+    openCase: z.boolean().optional(),
   })
   .refine(({ exact, firstHit }) => !(exact === true && firstHit === true), {
     error: 'cannot be set together with exact: an early answer comes from an index',
     path: ['firstHit'],
+  })
+  .refine(({ openCase, maxCandidates }) => !(openCase === true && maxCandidates > MAX_CASE_CANDIDATES), {
+    error: `must be at most ${MAX_CASE_CANDIDATES} together with open_case`,
+    path: ['maxCandidates'],
   });
 
 export const verifyRules = z.object({

@@ -28,6 +28,8 @@ export const MAX_TEXT_BYTES = 4096;
 
 /** Maximum number of values of each repeated field in requests. A test checks that every repeated field has a limit. */
 export const MAX_VALUES: Readonly<Record<string, number>> = {
+  // MAX_CASE_CANDIDATES.
+  'ridgewatch.v1.DecideRequest.decisions': 50,
   'ridgewatch.v1.IdentifyRequest.samples': MAX_PROBE_SAMPLES,
   'ridgewatch.v1.IdentifyRequest.galleries': MAX_NAMES,
   'ridgewatch.v1.FindDuplicatesRequest.galleries': MAX_NAMES,

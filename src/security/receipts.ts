@@ -1,4 +1,4 @@
-/** Proof that a subject was expunged: signed by the service, and checked with its public key. */
+/** Proof that a subject was expunged, or the probe of a case destroyed: signed by the service, and checked with its public key. */
 import { createHash, verify } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,12 +30,40 @@ const contentSchema = z.strictObject({
   key: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-const receiptSchema = z.strictObject({ content: contentSchema, signature: z.base64() });
+const PROBE_FORMAT = 'ridgewatch-probe-receipt-1';
 
-export type ReceiptContent = z.output<typeof contentSchema>;
+const probeSchema = z.strictObject({
+  format: z.literal(PROBE_FORMAT),
+  /** SHA-256 of the case's id. */
+  case_digest: z.string().regex(/^[0-9a-f]{64}$/),
+  time: z.iso.datetime(),
+  /** How the case ended. */
+  state: z.enum(['closed', 'expired']),
+  /** SHA-256 of the encrypted probe. */
+  sealed_digest: z.string().regex(/^[0-9a-f]{64}$/),
+  /** As in the receipt of a subject. */
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const receiptSchema = z.strictObject({
+  content: z.discriminatedUnion('format', [contentSchema, probeSchema]),
+  signature: z.base64(),
+});
+
+export type RemovalContent = z.output<typeof contentSchema>;
+export type ProbeContent = z.output<typeof probeSchema>;
+export type ReceiptContent = RemovalContent | ProbeContent;
+
+/** The part of a probe's receipt that is known when it is destroyed. */
+interface ProbeFacts {
+  readonly caseId: string;
+  readonly at: Date;
+  readonly state: 'closed' | 'expired';
+  readonly sealedDigest: string;
+}
 
 /** The part of a receipt that is known when the subject is removed. */
-export type ExpungeFacts = Omit<ReceiptContent, 'format' | 'subject_digest' | 'key'> & { readonly subjectId: string };
+export type ExpungeFacts = Omit<RemovalContent, 'format' | 'subject_digest' | 'key'> & { readonly subjectId: string };
 
 /** Signs receipts (Ed25519, RFC 8032). */
 export class ReceiptSigner {
@@ -87,6 +115,17 @@ export class ReceiptSigner {
       ...facts,
       key: this.#key.fingerprint,
     });
+    return this.#signed(content);
+  }
+
+  /** Of a probe that is destroyed. @returns the receipt as JSON */
+  signProbe({ caseId, at, state, sealedDigest }: ProbeFacts): string {
+    const facts = { time: at.toISOString(), state, sealed_digest: sealedDigest };
+    const ids = { format: PROBE_FORMAT, case_digest: digestOfSubject(caseId) };
+    return this.#signed(probeSchema.parse({ ...ids, ...facts, key: this.#key.fingerprint }));
+  }
+
+  #signed(content: ReceiptContent): string {
     const signature = this.#key.sign(Buffer.from(JSON.stringify(content))).toString('base64');
     return JSON.stringify({ content, signature });
   }
@@ -147,7 +186,12 @@ export function isOfRemoval({ format }: ReceiptContent): boolean {
   return format === FORMATS.removal;
 }
 
-/** A receipt's name for a subject. */
+/** Whether a receipt is of a probe. */
+export function isOfProbe(content: ReceiptContent): content is ProbeContent {
+  return content.format === PROBE_FORMAT;
+}
+
+/** A receipt's name for a subject, or a case. */
 export function digestOfSubject(subjectId: string): string {
   return createHash('sha256').update(subjectId).digest('hex');
 }

@@ -91,7 +91,15 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
       identification: identificationService(identifying, settings),
       gallery,
       operations: operations(parts),
-      sharing: sharingService({ hits: store.hits, bell, findRecord, requireReady }, settings),
+      sharing: sharingService(
+        {
+          ...{ hits: store.hits, bell, findRecord, requireReady, cases: store.cases },
+          signProbe: (destroyed) => parts.signer.signProbe(destroyed),
+          // Owners are told of outcomes here, once hits say that there is a case.
+          caseEnded: () => undefined,
+        },
+        settings,
+      ),
       access: accessService({ ...clients, maxMessageBytes }, settings),
       audit: auditService({ pages: store.auditPages }, settings),
     },
@@ -100,10 +108,12 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
 }
 
 function identifyingParts(parts: ServiceParts, searcher: Searcher): IdentificationDependencies {
-  const { configuration, searching, calibrations, safeguards, enrolment, keys, metrics, requireReady } = parts;
+  const { configuration, searching, calibrations, safeguards, enrolment, store, keys, metrics, requireReady } = parts;
   const { served, spectra } = searching;
   return {
     ...safeguards,
+    cases: store.cases,
+    caseLifeMs: configuration.caseHours * 3_600_000,
     served,
     searcher,
     spectra,

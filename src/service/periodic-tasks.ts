@@ -4,6 +4,7 @@ import type { PoliciesInForce } from '../access/policy-set.ts';
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
+import { Failure } from '../failure.ts';
 import type { CandidateGraphs } from '../matching/graph/candidate-graphs.ts';
 import type { FaceCoding } from '../matching/search/face-coding.ts';
 import type { FaceSpectra } from '../matching/search/face-spectra.ts';
@@ -12,6 +13,7 @@ import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { Keys } from '../security/keys.ts';
+import type { ReceiptSigner } from '../security/receipts.ts';
 import type { HitBell } from '../sharing/hit-bell.ts';
 import type { Store } from '../store/store.ts';
 import type { SafeguardHistory } from './safeguard-history.ts';
@@ -36,6 +38,8 @@ export interface PeriodicParts {
   readonly tuning: ListTuning;
   /** Undefined: none are built. */
   readonly graphs: CandidateGraphs | undefined;
+  /** Signs the receipts of probes that are destroyed. */
+  readonly signer: ReceiptSigner;
   /** Wakes streams of hits. */
   readonly bell: HitBell;
   readonly readiness: Readiness;
@@ -44,7 +48,7 @@ export interface PeriodicParts {
 
 /**
  * Runs every second: reads the key file again, follows changes by other processes, of clients and of what they have spent, probes the store, switches to a
- * newly published index, compacts sparse segments, codes faces, learns spectra of faces, measures list lengths, builds graphs. A task never
+ * newly published index, compacts sparse segments, ends cases, codes faces, learns spectra of faces, measures list lengths, builds graphs. A task never
  * overlaps itself, and a failing task does not stop the others.
  */
 export class PeriodicTasks {
@@ -53,6 +57,7 @@ export class PeriodicTasks {
   #isReadingHead = false;
   #isReadingClients = false;
   #isReadingPolicies = false;
+  #isEndingCases = false;
   /** The reported fault of the folder of policies. */
   #policyFault = '';
   /** The current key that was last logged. */
@@ -95,6 +100,7 @@ export class PeriodicTasks {
     void faceCoding.run();
     void spectra.run();
     void history.run();
+    void this.#endCases();
     void tuning.run();
     void graphs?.run();
   }
@@ -133,6 +139,22 @@ export class PeriodicTasks {
       // The health of the store is reported elsewhere. The known clients stay in force.
     } finally {
       this.#isReadingClients = false;
+    }
+  }
+
+  /** Cases whose time is up. */
+  async #endCases(): Promise<void> {
+    const { store, signer, log } = this.#parts;
+    if (this.#isEndingCases) return;
+    this.#isEndingCases = true;
+    try {
+      const count = await store.cases.expire(new Date(), (destroyed) => signer.signProbe(destroyed));
+      if (count > 0) log.info({ case_count: count }, 'cases have expired; their probes are destroyed');
+    } catch (error) {
+      // The health of the store is reported elsewhere, and no call treats an expired case as open.
+      if (!(error instanceof Failure)) log.error({ err: error }, 'cases cannot expire');
+    } finally {
+      this.#isEndingCases = false;
     }
   }
 

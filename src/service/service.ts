@@ -337,6 +337,7 @@ async function start(
     history,
     tuning,
     graphs,
+    signer,
     bell,
     readiness,
     log,

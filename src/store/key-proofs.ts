@@ -43,7 +43,8 @@ export async function isKeyKnown(client: Pick<pg.ClientBase, 'query'>, keyId: st
 /** Whether a key encrypts any template or made the MAC of any row. Reads whole tables if it did not. */
 export async function isKeyUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
   await withoutTimeLimit(client);
-  for (const use of ['reference WHERE key_id', ...SIGNED_TABLES.map((table) => `${table} WHERE mac_key_id` as const)]) {
+  const signed = [...SIGNED_TABLES, 'review_case'].map((table) => `${table} WHERE mac_key_id`);
+  for (const use of ['reference WHERE key_id', ...signed, 'review_case WHERE probe_key_id']) {
     const { rows } = await client.query(`SELECT FROM ${use} = $1 LIMIT 1`, [keyId]);
     if (rows.length > 0) return true;
   }

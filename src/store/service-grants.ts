@@ -12,6 +12,7 @@ import { CLIENT_FIELDS } from './client-rows.ts';
 export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   agency: ['SELECT', 'INSERT', 'UPDATE (code)'],
   audit_record: ['SELECT', 'INSERT'],
+  case_step: ['SELECT', 'INSERT'],
   change: ['SELECT', 'INSERT'],
   change_counter: ['SELECT', 'UPDATE (seq)'],
   // Their MAC covers every column.
@@ -36,6 +37,11 @@ export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   migration: ['SELECT'],
   receipt: ['SELECT', 'INSERT'],
   reference: ['SELECT', 'INSERT', 'DELETE'],
+  review_case: [
+    'SELECT',
+    'INSERT',
+    'UPDATE (state, close_time, probe, probe_key, probe_key_id, receipt, mac, mac_key_id)',
+  ],
   subject: [
     'SELECT',
     'INSERT',

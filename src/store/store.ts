@@ -8,6 +8,7 @@ import { StoreAuditLog } from './audit-log.ts';
 import { StoreAuditPages } from './audit-pages.ts';
 import { readAudit } from './audit-reader.ts';
 import { safeguardRecords } from './safeguard-records.ts';
+import { CaseStore } from './case-store.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { Patience } from './cluster-claim.ts';
 import { SERVICE_USER } from './cluster-credentials.ts';
@@ -92,6 +93,8 @@ export interface Store {
   readonly auditPages: AuditPages;
   /** Hits of agencies. */
   readonly hits: HitStore;
+  /** Cases about the candidates of searches. */
+  readonly cases: CaseStore;
   /** Reads audit records, all in one state. @throws Failure */
   readAudit<T>(work: (reader: AuditReader) => Promise<T>): Promise<T>;
   /** Reads the audit records that safeguards need. */
@@ -198,6 +201,7 @@ async function openAt(
     imports: new Imports(service.pool, keys),
     auditLog: new StoreAuditLog(urls.service),
     hits: new HitStore(service.pool),
+    cases: new CaseStore(service.pool, keys, turns),
     readAudit: (work) => readAudit(service.pool, work),
     auditPages: new StoreAuditPages(service.pool),
     safeguardRecords: safeguardRecords(service.pool),

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
 import { enterKey, isKeyKnown, isKeyUsed, requireProofs } from './key-proofs.ts';
+import { renewCases } from './renewed-cases.ts';
 import { renewMacs } from './store-signing.ts';
 import { TemplateResealing, type Resealed } from './template-resealing.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
@@ -98,6 +99,7 @@ export class TemplateKeys {
   async sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
     const { sealed, damaged } = await new TemplateResealing(this.#pool, this.#keys).sealAll(which, onProgress);
     if (which === 'plain') return { sealed, damaged };
+    await renewCases(this.#pool, this.#keys);
     return { sealed, damaged: [...damaged, ...(await renewMacs(this.#pool, this.#keys))] };
   }
 

@@ -11,7 +11,7 @@ const ANY: readonly Purpose[] = ['none', ...SEARCHES];
 
 /** Purposes for which each role may make each call. A call that is not named is not permitted. */
 const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>> = {
-  checkpoint: { identify: SEARCHES, compare: SEARCHES },
+  checkpoint: { identify: SEARCHES, compare: SEARCHES, 'open-case': ANY },
   contributor: {
     enroll: ANY,
     update: ANY,
@@ -20,8 +20,19 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'list-subjects': ANY,
     'find-duplicates': ANY,
     'watch-hits': ANY,
+    'report-outcome': ANY,
   },
-  examiner: { identify: SEARCHES, verify: SEARCHES, compare: SEARCHES, 'get-subject': ANY, 'watch-hits': ANY },
+  examiner: {
+    identify: SEARCHES,
+    verify: SEARCHES,
+    compare: SEARCHES,
+    'get-subject': ANY,
+    'watch-hits': ANY,
+    'open-case': ANY,
+    'read-cases': ANY,
+    'review-case': ANY,
+    'report-outcome': ANY,
+  },
   supervisor: {
     identify: SEARCHES,
     verify: SEARCHES,
@@ -29,6 +40,10 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'get-subject': ANY,
     'find-duplicates': ANY,
     'watch-hits': ANY,
+    'open-case': ANY,
+    'read-cases': ANY,
+    'decide-conflict': ANY,
+    'report-outcome': ANY,
   },
   operator: { 'read-status': ANY, 'read-metrics': ANY, 'hash-content': ANY, 'reload-index': ANY },
   auditor: { 'read-audit': ANY, 'read-whole-audit': ANY },
@@ -49,15 +64,20 @@ const NOT_FOR_AUDITORS: readonly Action[] = [
   'expunge',
   'propose-expunge',
   'approve-expunge',
+  'open-case',
+  'review-case',
+  'decide-conflict',
+  'report-outcome',
   'reload-index',
   'manage-clients',
 ];
 /** Two persons together. */
 const BY_TWO: readonly Action[] = ['propose-expunge', 'approve-expunge'];
-const FOR_PERSONS: readonly Action[] = [...BY_TWO, 'list-expunge-proposals'];
+const FOR_PERSONS: readonly Action[] = [...BY_TWO, 'list-expunge-proposals', 'review-case', 'decide-conflict'];
+const OF_CASES: readonly Action[] = ['read-cases', 'review-case', 'decide-conflict', 'report-outcome'];
 const ANY_SEARCH: readonly Action[] = ['identify', 'verify', 'compare'];
 const WRITES: readonly Action[] = ['enroll', 'update', 'expunge'];
-const ONE_CONTRIBUTOR: readonly Action[] = [...WRITES, 'list-subjects', 'read-audit'];
+const ONE_CONTRIBUTOR: readonly Action[] = [...WRITES, 'list-subjects', 'read-audit', ...OF_CASES];
 
 /** The client of the machine itself may make every call, for every contributor. */
 const isLocal = (client: Client) => client.clientId === 'local';
@@ -94,7 +114,8 @@ const JUDGES: readonly Role[] = ['examiner', 'supervisor'];
 const RECORDS: readonly Row[] = [
   { roles: ['checkpoint'], does: SHOWN, during: ['identify'], records: 'every' },
   { roles: JUDGES, does: SHOWN, during: ['identify', 'verify'], records: 'every' },
-  { roles: JUDGES, does: ['see-record'], during: ['get-subject'], records: 'every' },
+  { roles: JUDGES, does: ['see-record'], during: ['get-subject', ...OF_CASES], records: 'every' },
+  { roles: ['contributor'], does: ['see-record'], during: ['report-outcome'], records: 'own' },
   {
     roles: JUDGES,
     does: EXACT,

@@ -8,6 +8,17 @@ import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  CandidateConclusion,
+  CaseFinding,
+  ConclusionReason,
+  DecideRequest,
+  EscalateRequest,
+  GetCaseRequest,
+  ProbeValue,
+  ReportOutcomeRequest,
+  SubmitAnalysisRequest,
+} from '../../src/contract/generated/ridgewatch/v1/cases.ts';
+import {
   AddClientRequest,
   ClientKind,
   DisableClientRequest,
@@ -104,6 +115,25 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
   ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
   ProposeExpunge: ProposeExpungeRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
   ApproveExpunge: ApproveExpungeRequest.encode({ proposalId: NO_SUBJECT }).finish(),
+  GetCase: GetCaseRequest.encode({ caseId: NO_SUBJECT }).finish(),
+  SubmitAnalysis: SubmitAnalysisRequest.encode({
+    ...{ caseId: NO_SUBJECT, value: ProbeValue.LIMITED, usableMinutiae: 12, text: 'smudged' },
+  }).finish(),
+  Decide: DecideRequest.encode({
+    caseId: NO_SUBJECT,
+    decisions: [
+      {
+        subjectId: NO_SUBJECT,
+        conclusion: CandidateConclusion.INCONCLUSIVE,
+        reason: ConclusionReason.OTHER,
+        text: 'why',
+      },
+    ],
+  }).finish(),
+  Escalate: EscalateRequest.encode({ caseId: NO_SUBJECT, reason: 'test' }).finish(),
+  ReportOutcome: ReportOutcomeRequest.encode({
+    ...{ caseId: NO_SUBJECT, subjectId: NO_SUBJECT, finding: CaseFinding.UNKNOWN, text: '' },
+  }).finish(),
   AddClient: AddClientRequest.encode({
     client: {
       clientId: 'gate',
@@ -243,7 +273,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
 
   it('accepts the valid request that the other tests change', async () => {
     const refusal = refusalOf(name, await answerOf(name, path, right));
-    const after = ['SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS', 'PROPOSAL_NOT_FOUND'];
+    const after = ['SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS', 'PROPOSAL_NOT_FOUND', 'CASE_NOT_FOUND'];
     expect([undefined, ...after]).toContain(refusal?.reason);
   });
 

@@ -89,7 +89,7 @@ describe('a backup', () => {
     expect(warnings).toEqual([expect.objectContaining(warning)]);
     // Earlier receipts are verified by the earlier public key, and not by the new one.
     const keyOf = (where: string) => ReceiptSigner.read(undefined, where).publicKey;
-    expect(verifyReceipt(receipt, keyOf(dataDir)).change).toBe(6);
+    expect(verifyReceipt(receipt, keyOf(dataDir))).toMatchObject({ change: 6 });
     expect(() => verifyReceipt(receipt, keyOf(directory))).toThrow(reason('RECEIPT_INVALID'));
   });
 

@@ -6,8 +6,16 @@ import type { Keys } from '../../src/security/keys.ts';
 
 type Query = (sql: string) => Promise<unknown>;
 
+/** Takes cases from the database. */
+async function withoutCases(query: Query): Promise<void> {
+  await query('DROP TABLE review_case, case_step');
+  await query('DROP FUNCTION refuse_step_rewriting()');
+  await query("DELETE FROM migration WHERE name = '0016_cases'");
+}
+
 /** Takes the limits in time of records, suspensions and what owners ask for from the database. */
 async function withoutRecordLife(query: Query): Promise<void> {
+  await withoutCases(query);
   await query(`ALTER TABLE subject DROP COLUMN review_time, DROP COLUMN suspended, DROP COLUMN minor_until,
     DROP COLUMN handling_code, DROP COLUMN handling_instructions, DROP COLUMN handling_contact`);
   await query("DELETE FROM migration WHERE name = '0015_record_life'");

@@ -63,6 +63,11 @@ beforeEach(async () => {
     `INSERT INTO expunge_proposal VALUES (gen_random_uuid(), gen_random_uuid(), 1, 'agency', 'client', 'reason', now(), now(),
        sha256(''), 'key')`,
   );
+  await source.database.query(
+    `INSERT INTO review_case VALUES (gen_random_uuid(), 'agency', 'open', now(), now(), NULL, '{}', '\\x01', '\\x02', 'key',
+       NULL, sha256(''), 'key')`,
+  );
+  await source.database.query("INSERT INTO case_step VALUES (gen_random_uuid(), 0, '{}')");
   await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
 });
 

@@ -24,6 +24,7 @@ interface IdentifyOptions extends ConnectionOptions, TemplateOptions, ThresholdO
   readonly explain?: boolean;
   readonly allowPartial?: boolean;
   readonly firstHit?: boolean;
+  readonly openCase?: boolean;
   readonly exitCode?: boolean;
 }
 
@@ -46,9 +47,11 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
       explain: options.explain === true,
       allowPartial: options.allowPartial === true,
       firstHit: options.firstHit === true,
+      openCase: options.openCase === true,
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);
+    if (options.openCase === true && !options.json) process.stdout.write(`${caseLine(response.caseId)}\n`);
     tellOdd(
       files,
       response.samples.flatMap(({ warnings }) => warnings),
@@ -60,4 +63,8 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
   } finally {
     client.close();
   }
+}
+
+function caseLine(caseId: string): string {
+  return caseId === '' ? 'No case was opened: there is no candidate for one.' : `Case ${caseId} was opened.`;
 }

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { createFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
-import { digestOfSubject, isOfRemoval, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
+import {
+  digestOfSubject,
+  isOfProbe,
+  isOfRemoval,
+  ReceiptSigner,
+  verifyReceipt,
+  type ProbeContent,
+} from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
@@ -17,6 +24,7 @@ interface VerifyOptions {
 /** Verifies a receipt with the public key alone. */
 export function verify([file]: readonly string[], { key, subject, json }: VerifyOptions): Promise<number> {
   const content = verifyReceipt(read(file), read(key));
+  if (isOfProbe(content)) return verifyProbe(content, { subject, json });
   if (subject !== undefined && digestOfSubject(subject) !== content.subject_digest) {
     const sentence = 'The receipt is valid, but for another subject.';
     throw new Failure('invalid-argument', 'RECEIPT_OF_ANOTHER', sentence);
@@ -30,6 +38,20 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
     content.indexes_affected.length === 0
       ? 'No index on disk held the subject.'
       : `Held by indexes until they are pruned: ${content.indexes_affected.join(', ')}.`,
+  ];
+  printResult({ json }, { valid: true, ...content }, lines.join('\n'));
+  return Promise.resolve(EXIT.ok);
+}
+
+/** @param subject - id of the case */
+function verifyProbe(content: ProbeContent, { subject, json }: Pick<VerifyOptions, 'subject' | 'json'>) {
+  if (subject !== undefined && digestOfSubject(subject) !== content.case_digest) {
+    const sentence = 'The receipt is valid, but of the probe of another case.';
+    throw new Failure('invalid-argument', 'RECEIPT_OF_ANOTHER', sentence);
+  }
+  const lines = [
+    `The receipt is valid${subject === undefined ? '' : ', and for this case'}.`,
+    `The probe of a case and its key were destroyed ${content.time}: the case ${content.state === 'closed' ? 'was decided' : 'had expired'}.`,
   ];
   printResult({ json }, { valid: true, ...content }, lines.join('\n'));
   return Promise.resolve(EXIT.ok);

@@ -326,7 +326,15 @@ export interface IdentifyRequest {
    * found early, the answer is the complete one. In IdentifyStream an early answer is followed by the complete one.
    * Refused together with `exact`. Default: false.
    */
-  firstHit?: boolean | undefined;
+  firstHit?:
+    | boolean
+    | undefined;
+  /**
+   * Open a case about the candidates, for two examiners: about those that the caller is shown and that reach the
+   * service's own threshold. With at most 50 candidates. The probe is kept, encrypted, until the case ends. In
+   * IdentifyStream the final answer opens it. Default: false.
+   */
+  openCase?: boolean | undefined;
 }
 
 /** The result of a search: a candidate list. */
@@ -382,6 +390,8 @@ export interface IdentifyResponse {
    * was known then: a stronger candidate may be missing.
    */
   early: boolean;
+  /** Id of the case that open_case has opened. Empty: none was wanted, or there is no candidate for it. */
+  caseId: string;
 }
 
 /** What the index did in a search, and its measured loss. */
@@ -551,6 +561,7 @@ function createBaseIdentifyRequest(): IdentifyRequest {
     explain: undefined,
     allowPartial: undefined,
     firstHit: undefined,
+    openCase: undefined,
   };
 }
 
@@ -593,6 +604,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     }
     if (message.firstHit !== undefined) {
       writer.uint32(96).bool(message.firstHit);
+    }
+    if (message.openCase !== undefined) {
+      writer.uint32(104).bool(message.openCase);
     }
     return writer;
   },
@@ -706,6 +720,14 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
             message.firstHit = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.openCase = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -761,6 +783,11 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
         : isSet(object.first_hit)
         ? globalThis.Boolean(object.first_hit)
         : undefined,
+      openCase: isSet(object.openCase)
+        ? globalThis.Boolean(object.openCase)
+        : isSet(object.open_case)
+        ? globalThis.Boolean(object.open_case)
+        : undefined,
     };
   },
 
@@ -801,6 +828,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     if (message.firstHit !== undefined) {
       obj.firstHit = message.firstHit;
     }
+    if (message.openCase !== undefined) {
+      obj.openCase = message.openCase;
+    }
     return obj;
   },
 
@@ -833,6 +863,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     message.explain = object.explain ?? undefined;
     message.allowPartial = object.allowPartial ?? undefined;
     message.firstHit = object.firstHit ?? undefined;
+    message.openCase = object.openCase ?? undefined;
     return message;
   },
 };
@@ -856,6 +887,7 @@ function createBaseIdentifyResponse(): IdentifyResponse {
     emptyScope: 0,
     damagedReferenceCount: 0,
     early: false,
+    caseId: "",
   };
 }
 
@@ -911,6 +943,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
     if (message.early !== false) {
       writer.uint32(136).bool(message.early);
+    }
+    if (message.caseId !== "") {
+      writer.uint32(146).string(message.caseId);
     }
     return writer;
   },
@@ -1064,6 +1099,14 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
             message.early = reader.bool();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.caseId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1135,6 +1178,11 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
         ? globalThis.Number(object.damaged_reference_count)
         : 0,
       early: isSet(object.early) ? globalThis.Boolean(object.early) : false,
+      caseId: isSet(object.caseId)
+        ? globalThis.String(object.caseId)
+        : isSet(object.case_id)
+        ? globalThis.String(object.case_id)
+        : "",
     };
   },
 
@@ -1191,6 +1239,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.early !== undefined) {
       obj.early = message.early;
     }
+    if (message.caseId !== undefined) {
+      obj.caseId = message.caseId;
+    }
     return obj;
   },
 
@@ -1220,6 +1271,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     message.emptyScope = object.emptyScope ?? 0;
     message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
     message.early = object.early ?? false;
+    message.caseId = object.caseId ?? "";
     return message;
   },
 };

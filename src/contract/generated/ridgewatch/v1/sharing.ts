@@ -21,6 +21,20 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
+import {
+  DecideRequest,
+  DecideResponse,
+  EscalateRequest,
+  EscalateResponse,
+  GetCaseRequest,
+  GetCaseResponse,
+  ListCasesRequest,
+  ListCasesResponse,
+  ReportOutcomeRequest,
+  ReportOutcomeResponse,
+  SubmitAnalysisRequest,
+  SubmitAnalysisResponse,
+} from "./cases.ts";
 import { Purpose, purposeFromJSON, purposeToJSON } from "./identification.ts";
 import { Band, bandFromJSON, bandToJSON } from "./sample.ts";
 
@@ -28,7 +42,7 @@ export const protobufPackage = "ridgewatch.v1";
 
 export const protobufFileName = "ridgewatch/v1/sharing.proto";
 
-/** What agencies tell each other: hits, for the owners of the records that searches found. */
+/** What agencies tell each other: hits, for the owners of the records that searches found, and cases about candidates. */
 
 /** How a record was met. */
 export const HitKind = {
@@ -769,7 +783,7 @@ export const AcknowledgeHitsResponse: MessageFns<AcknowledgeHitsResponse> = {
 };
 
 /**
- * Hits on records, for the agencies that contributed them. A failed call carries a google.rpc.Status whose
+ * Hits on records, for the agencies that contributed them; and cases, for those who decide about candidates. A failed call carries a google.rpc.Status whose
  * ErrorInfo.reason is listed in docs/errors.md.
  */
 export type SharingService = typeof SharingService;
@@ -800,6 +814,75 @@ export const SharingService = {
       Buffer.from(AcknowledgeHitsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AcknowledgeHitsResponse => AcknowledgeHitsResponse.decode(value),
   },
+  /** Lists the cases of an agency, oldest first. */
+  listCases: {
+    path: "/ridgewatch.v1.Sharing/ListCases" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListCasesRequest): Buffer => Buffer.from(ListCasesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListCasesRequest => ListCasesRequest.decode(value),
+    responseSerialize: (value: ListCasesResponse): Buffer => Buffer.from(ListCasesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListCasesResponse => ListCasesResponse.decode(value),
+  },
+  /** Reads a case, as far as the caller may see it now. */
+  getCase: {
+    path: "/ridgewatch.v1.Sharing/GetCase" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCaseRequest): Buffer => Buffer.from(GetCaseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCaseRequest => GetCaseRequest.decode(value),
+    responseSerialize: (value: GetCaseResponse): Buffer => Buffer.from(GetCaseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCaseResponse => GetCaseResponse.decode(value),
+  },
+  /**
+   * Says what the probe alone is worth, and takes the case: the first two examiners who do so decide it. Only then they
+   * see the candidates (linear sequential unmasking, Dror et al. 2015).
+   */
+  submitAnalysis: {
+    path: "/ridgewatch.v1.Sharing/SubmitAnalysis" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SubmitAnalysisRequest): Buffer =>
+      Buffer.from(SubmitAnalysisRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SubmitAnalysisRequest => SubmitAnalysisRequest.decode(value),
+    responseSerialize: (value: SubmitAnalysisResponse): Buffer =>
+      Buffer.from(SubmitAnalysisResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SubmitAnalysisResponse => SubmitAnalysisResponse.decode(value),
+  },
+  /**
+   * Decides about all candidates, once and for good: as an examiner after its analysis, or as a supervisor where
+   * examiners disagree or have handed the case over.
+   */
+  decide: {
+    path: "/ridgewatch.v1.Sharing/Decide" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DecideRequest): Buffer => Buffer.from(DecideRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DecideRequest => DecideRequest.decode(value),
+    responseSerialize: (value: DecideResponse): Buffer => Buffer.from(DecideResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DecideResponse => DecideResponse.decode(value),
+  },
+  /** Hands a case to a supervisor. */
+  escalate: {
+    path: "/ridgewatch.v1.Sharing/Escalate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EscalateRequest): Buffer => Buffer.from(EscalateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EscalateRequest => EscalateRequest.decode(value),
+    responseSerialize: (value: EscalateResponse): Buffer => Buffer.from(EscalateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): EscalateResponse => EscalateResponse.decode(value),
+  },
+  /** Reports what was found out after a case has ended. For the agency that searched, and the owner of the record. */
+  reportOutcome: {
+    path: "/ridgewatch.v1.Sharing/ReportOutcome" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportOutcomeRequest): Buffer => Buffer.from(ReportOutcomeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportOutcomeRequest => ReportOutcomeRequest.decode(value),
+    responseSerialize: (value: ReportOutcomeResponse): Buffer =>
+      Buffer.from(ReportOutcomeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportOutcomeResponse => ReportOutcomeResponse.decode(value),
+  },
 } as const;
 
 export interface SharingServer extends UntypedServiceImplementation {
@@ -811,6 +894,24 @@ export interface SharingServer extends UntypedServiceImplementation {
   watchHits: handleServerStreamingCall<WatchHitsRequest, WatchHitsResponse>;
   /** Acknowledges all hits up to a position: they do not come again. Each client has a position of its own. */
   acknowledgeHits: handleUnaryCall<AcknowledgeHitsRequest, AcknowledgeHitsResponse>;
+  /** Lists the cases of an agency, oldest first. */
+  listCases: handleUnaryCall<ListCasesRequest, ListCasesResponse>;
+  /** Reads a case, as far as the caller may see it now. */
+  getCase: handleUnaryCall<GetCaseRequest, GetCaseResponse>;
+  /**
+   * Says what the probe alone is worth, and takes the case: the first two examiners who do so decide it. Only then they
+   * see the candidates (linear sequential unmasking, Dror et al. 2015).
+   */
+  submitAnalysis: handleUnaryCall<SubmitAnalysisRequest, SubmitAnalysisResponse>;
+  /**
+   * Decides about all candidates, once and for good: as an examiner after its analysis, or as a supervisor where
+   * examiners disagree or have handed the case over.
+   */
+  decide: handleUnaryCall<DecideRequest, DecideResponse>;
+  /** Hands a case to a supervisor. */
+  escalate: handleUnaryCall<EscalateRequest, EscalateResponse>;
+  /** Reports what was found out after a case has ended. For the agency that searched, and the owner of the record. */
+  reportOutcome: handleUnaryCall<ReportOutcomeRequest, ReportOutcomeResponse>;
 }
 
 export interface SharingClient extends Client1 {
@@ -840,6 +941,108 @@ export interface SharingClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AcknowledgeHitsResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists the cases of an agency, oldest first. */
+  listCases(
+    request: ListCasesRequest,
+    callback: (error: ServiceError | null, response: ListCasesResponse) => void,
+  ): ClientUnaryCall;
+  listCases(
+    request: ListCasesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListCasesResponse) => void,
+  ): ClientUnaryCall;
+  listCases(
+    request: ListCasesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListCasesResponse) => void,
+  ): ClientUnaryCall;
+  /** Reads a case, as far as the caller may see it now. */
+  getCase(
+    request: GetCaseRequest,
+    callback: (error: ServiceError | null, response: GetCaseResponse) => void,
+  ): ClientUnaryCall;
+  getCase(
+    request: GetCaseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCaseResponse) => void,
+  ): ClientUnaryCall;
+  getCase(
+    request: GetCaseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCaseResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Says what the probe alone is worth, and takes the case: the first two examiners who do so decide it. Only then they
+   * see the candidates (linear sequential unmasking, Dror et al. 2015).
+   */
+  submitAnalysis(
+    request: SubmitAnalysisRequest,
+    callback: (error: ServiceError | null, response: SubmitAnalysisResponse) => void,
+  ): ClientUnaryCall;
+  submitAnalysis(
+    request: SubmitAnalysisRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SubmitAnalysisResponse) => void,
+  ): ClientUnaryCall;
+  submitAnalysis(
+    request: SubmitAnalysisRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SubmitAnalysisResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Decides about all candidates, once and for good: as an examiner after its analysis, or as a supervisor where
+   * examiners disagree or have handed the case over.
+   */
+  decide(
+    request: DecideRequest,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  decide(
+    request: DecideRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  decide(
+    request: DecideRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  /** Hands a case to a supervisor. */
+  escalate(
+    request: EscalateRequest,
+    callback: (error: ServiceError | null, response: EscalateResponse) => void,
+  ): ClientUnaryCall;
+  escalate(
+    request: EscalateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: EscalateResponse) => void,
+  ): ClientUnaryCall;
+  escalate(
+    request: EscalateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: EscalateResponse) => void,
+  ): ClientUnaryCall;
+  /** Reports what was found out after a case has ended. For the agency that searched, and the owner of the record. */
+  reportOutcome(
+    request: ReportOutcomeRequest,
+    callback: (error: ServiceError | null, response: ReportOutcomeResponse) => void,
+  ): ClientUnaryCall;
+  reportOutcome(
+    request: ReportOutcomeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportOutcomeResponse) => void,
+  ): ClientUnaryCall;
+  reportOutcome(
+    request: ReportOutcomeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportOutcomeResponse) => void,
   ): ClientUnaryCall;
 }
 
