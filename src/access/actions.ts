@@ -11,6 +11,7 @@ export const ACTIONS = [
   'propose-expunge',
   'approve-expunge',
   'list-expunge-proposals',
+  'read-history',
   'get-subject',
   'list-subjects',
   'find-duplicates',

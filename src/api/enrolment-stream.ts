@@ -1,3 +1,4 @@
+import type { Author } from '../store/history-rows.ts';
 import type { NewSubject } from '../store/records.ts';
 import type { Asker } from '../fair-turns.ts';
 import { asFailure, Failure } from '../failure.ts';
@@ -59,6 +60,8 @@ interface Received {
 }
 
 export interface StreamDependencies extends EnrolmentDependencies {
+  /** Named in the histories of the subjects. */
+  readonly author: Author;
   /** @throws Failure unless the caller may enrol the subject */
   permit(subject: NewSubject): void;
   /** Called when the stream has ended, however it did: what was enrolled before stays enrolled. */
@@ -299,7 +302,7 @@ async function storeBatch(
 ): Promise<{ outcomes: (EnrolledRecord | Failure)[]; unfollowed: Failure | undefined }> {
   const accepted = prepared.filter((one): one is PreparedEnrolment => !(one instanceof Failure));
   const wanted = accepted.map(({ subject }) => service.follower.newAmong(subject.galleries));
-  const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted, asker);
+  const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted, asker, service.author);
   const sequences = stored.flatMap((outcome) => ('failure' in outcome ? [] : [outcome.seq]));
   const made = wanted.filter((_, i) => stored[i] !== undefined && !('failure' in stored[i])).flat();
   response.newGalleries = [...new Set([...response.newGalleries, ...made])].sort().slice(0, MAX_NEW_GALLERIES);

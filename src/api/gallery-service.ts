@@ -25,12 +25,14 @@ import {
 import { PageTokens } from './page-token.ts';
 import { maySee, permitStoring, subjectNotFound } from './permissions.ts';
 import { check, listRules, subjectIdRules } from '../contract/validation.ts';
-import { expungeSubject, updateSubject, type SubjectChangeDependencies } from './subject-changes.ts';
+import { authorOf, expungeSubject, updateSubject, type SubjectChangeDependencies } from './subject-changes.ts';
+import { historyHandlers, type HistoryDependencies } from './subject-history.ts';
 import { faultOf } from './watched-call.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
 import { warningFacts } from '../contract/wire-warnings.ts';
 
-export interface GalleryDependencies extends SubjectChangeDependencies, DuplicateDependencies, ProposalDependencies {
+export interface GalleryDependencies
+  extends SubjectChangeDependencies, DuplicateDependencies, ProposalDependencies, HistoryDependencies {
   /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
 }
@@ -67,6 +69,7 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
       expungeSubject(service, request, context),
     ),
     ...proposalHandlers(service, settings),
+    ...historyHandlers(service, settings),
     findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
       findDuplicates(service, turns, request, context),
     ),
@@ -84,7 +87,7 @@ async function enroll(
   // Past this point the call runs to completion: a change made known by halves is worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
-  const enrolled = await service.store.enroll(subject, references, clientRequest, context);
+  const enrolled = await service.store.enroll(subject, references, clientRequest, context, authorOf(context));
   // What follows may fail, or come too late: the change is made.
   context.account({ subject_id: enrolled.subject.subjectId, gallery_version: enrolled.seq });
   await service.follower.advanceTo(enrolled.seq, packed);
@@ -128,7 +131,7 @@ function enrollStream(
         ...(endedEarly && { ended_early: true }),
       });
     const recordEnrolled = (subjects: readonly string[]) => context.recordEarly({ subjects: [...subjects] });
-    const parts = { ...service, permit, noteCounts, recordEnrolled };
+    const parts = { ...service, permit, noteCounts, recordEnrolled, author: authorOf(context) };
     const response = await enrollMany(parts, records, limits, followed, fault);
     // The gate let the caller in; without a record that could be read, nothing was asked.
     if (!context.isAuthorized) context.authorize({ purpose: 'none', galleries: [] });

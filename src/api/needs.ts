@@ -20,6 +20,7 @@ export const METHOD_NEEDS = {
   'Gallery/ProposeExpunge': ['propose-expunge'],
   'Gallery/ApproveExpunge': ['approve-expunge'],
   'Gallery/ListExpungeProposals': ['list-expunge-proposals'],
+  'Gallery/ReadHistory': ['read-history'],
   'Gallery/FindDuplicates': ['find-duplicates'],
   'Operations/GetStatus': ['read-status'],
   'Operations/GetContentHash': ['hash-content'],

@@ -14,6 +14,7 @@ import type {
 import { check, expungeRules, onlyNamedFields, updateRules } from '../contract/validation.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
 import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
+import type { Author } from '../store/history-rows.ts';
 import type { Removed } from '../store/records.ts';
 import type { SubjectFacts } from '../store/subject-facts.ts';
 import type { CallContext } from './call.ts';
@@ -79,6 +80,7 @@ export async function updateSubject(
     references,
     context,
     permit,
+    authorOf(context),
   );
   context.account({ gallery_version: updated.seq });
   await service.follower.advanceTo(updated.seq, packed);
@@ -118,4 +120,10 @@ export async function expungeSubject(
   await service.follower.advanceTo(seq);
   context.note({ gallery_version: seq, reference_count: referencesRemoved });
   return { galleryVersion: seq, referencesRemoved, receipt };
+}
+
+/** The client that a subject's history names for a change by this call. */
+export function authorOf({ principal }: Pick<CallContext, 'principal'>): Author {
+  const { clientId, agency } = principal.client;
+  return { clientId, agency };
 }

@@ -51,6 +51,8 @@ import {
   type ListSubjectsResponse,
   type ProposeExpungeRequest,
   type ProposeExpungeResponse,
+  type ReadHistoryRequest,
+  type ReadHistoryResponse,
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
@@ -167,6 +169,10 @@ export class ServiceClient {
     return this.#call((options, callback) =>
       this.#gallery.listExpungeProposals(request, new Metadata(), options, callback),
     );
+  }
+
+  readHistory(request: ReadHistoryRequest): Promise<ReadHistoryResponse> {
+    return this.#call((options, callback) => this.#gallery.readHistory(request, new Metadata(), options, callback));
   }
 
   findDuplicates(request: FindDuplicatesRequest): Promise<FindDuplicatesResponse> {

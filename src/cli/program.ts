@@ -10,6 +10,7 @@ import { addOperatorCommands } from './operator-commands.ts';
 import { addLifeOptions } from './life-options.ts';
 import { addRecordCommands } from './record-commands.ts';
 import { addSharingCommands } from './sharing-commands.ts';
+import { addSubjectCommands } from './subject-commands.ts';
 import { addConnectionOptions, addTemplateOptions, collect, PROVENANCES, PURPOSES, runs } from './shared-options.ts';
 
 /** Builds the command line. */
@@ -187,6 +188,7 @@ export function createProgram(): Command {
   );
   addRecordCommands(program);
   addExpunging(program);
+  addSubjectCommands(program);
   addCertificateCommands(program);
   addLoginCommands(program);
   addOperatorCommands(program);

@@ -191,6 +191,11 @@ export const listProposalsRules = z.object({
   pageSize: wholeNumberTo(MAX_LISTED),
   afterProposalId: uuid.or(z.literal('')),
 });
+export const historyRules = z.object({
+  subjectId: uuid,
+  pageSize: wholeNumberTo(MAX_LISTED),
+  afterGalleryVersion: wholeNumberTo(Number.MAX_SAFE_INTEGER),
+});
 export const duplicateRules = z.object({
   galleries: names,
   afterSubjectId: uuid.or(z.literal('')),

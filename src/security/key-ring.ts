@@ -12,7 +12,8 @@ const fileSchema = z.strictObject({
 });
 
 /** Use of a key. Each use has its own key, derived from the one in the file. */
-export type KeyPurpose = 'template' | 'index' | 'backup' | 'audit' | 'row' | 'change' | 'client' | 'proposal' | 'case' | 'probe';
+export type KeyPurpose =
+  'template' | 'index' | 'backup' | 'audit' | 'row' | 'change' | 'client' | 'proposal' | 'case' | 'probe' | 'history';
 
 /** Immutable: a rotation makes a new ring. */
 export class KeyRing {

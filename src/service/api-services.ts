@@ -69,6 +69,7 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
     {
       ...enrolment,
       proposals: store.proposals,
+      histories: store.histories,
       served,
       targetFpir,
       searcher,

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { lastChanges } from './change-proofs.ts';
 import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
+import { insertHistory, NO_CONTENT, type Author } from './history-rows.ts';
 import { claimRequests, readRequests, releaseRequests, requestKey, type StoredRequest } from './enrolment-requests.ts';
 import { insertReferences } from './inserted-references.ts';
 import { inOrderOf } from './insertion-order.ts';
@@ -26,6 +27,7 @@ type Placement = 'added' | 'request-known' | { readonly failure: Failure };
 /**
  * Adds subjects in one transaction, each with its own change. A refused record does not affect the others.
  * @param keys - template encryption keys
+ * @param author - undefined: the histories of the subjects do not name one
  * @returns an outcome for each record, in the order given
  * @throws Failure when the whole transaction failed: nothing was added
  */
@@ -33,9 +35,10 @@ export async function enrolMany(
   pool: pg.Pool,
   keys: Keys,
   enrolments: readonly NewEnrolment[],
+  author?: Author,
 ): Promise<EnrolmentOutcome[]> {
   try {
-    return await inTransaction(pool, (client) => enrolIn(client, keys, enrolments));
+    return await inTransaction(pool, (client) => enrolIn(client, keys, enrolments, author));
   } catch (error) {
     if (enrolments.length === 1 && isRefusedValue(error)) return [{ failure: asStoreFailure(error) }];
     throw error;
@@ -50,6 +53,7 @@ export async function enrolIn(
   client: pg.PoolClient,
   keys: Keys,
   enrolments: readonly NewEnrolment[],
+  author?: Author,
   isPart = false,
 ): Promise<EnrolmentOutcome[]> {
   await holdKeys(client, keys);
@@ -62,6 +66,10 @@ export async function enrolIn(
   const reasons = new Map(unreadable.map(({ subjectId, reason }) => [subjectId, reason]));
   const sequences = await sequencesOf(client, keys, ids);
   const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
+  if (author !== undefined) {
+    const begun = added.map(({ subject: { subjectId } }) => ({ subjectId, version: 1, author, content: NO_CONTENT }));
+    await insertHistory(client, keys, begun);
+  }
   // Last, because it blocks every other writer until this transaction ends.
   const first = await appendChanges(
     client,

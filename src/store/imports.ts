@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { enrolIn, type EnrolmentOutcome } from './enrolments.ts';
 import type { NewEnrolment } from './records.ts';
+import type { Author } from './history-rows.ts';
 import { inTransaction, withConnection } from './transaction.ts';
 
 /** Progress of a file's import. */
@@ -38,6 +39,8 @@ export interface ImportStep {
   readonly to: number;
   readonly records: number;
   readonly enrolments: readonly NewEnrolment[];
+  /** Named in the histories of the subjects; not given: no client. */
+  readonly author?: Author;
   /** Records refused before they reached the store. */
   readonly refused: readonly ImportRefusal[];
   /** Describes an enrolment that the store refuses. */
@@ -103,7 +106,7 @@ export class Imports {
       );
       if (present.length === 0) throw importUnderWay();
       const known = await knownAmong(client, step.enrolments);
-      const outcomes = await enrolIn(client, this.#keys, step.enrolments, true);
+      const outcomes = await enrolIn(client, this.#keys, step.enrolments, step.author, true);
       const refused = [...step.refused];
       let [subjects, references, repeated] = [0, 0, 0];
       outcomes.forEach((outcome, i) => {

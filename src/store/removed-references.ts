@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { lastChanges } from './change-proofs.ts';
 import { appendChanges } from './changes.ts';
+import { removeHistory } from './history-rows.ts';
 import { isOfSubject } from './proven-subjects.ts';
 import { renewForReferences } from './renewed-macs.ts';
 import type { DamagedReference, Removed } from './records.ts';
@@ -65,6 +66,7 @@ export async function removeReferences(
     referencesRemoved += others.rowCount ?? 0;
     await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
     await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
+    await removeHistory(client, subjectId);
     await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
   } else version = await renewForReferences(client, keys, subjectId, now);
   const kind = isExpunged ? 'expunge' : 'upsert';

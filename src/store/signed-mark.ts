@@ -13,13 +13,14 @@ import { unwritable } from './data-directory.ts';
 type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Tables whose rows have MACs. */
-export const SIGNED_TABLES = ['subject', 'change', 'client'] as const;
+export const SIGNED_TABLES = ['subject', 'change', 'client', 'subject_history'] as const;
 export type SignedTable = (typeof SIGNED_TABLES)[number];
 
 const FILES: Readonly<Record<SignedTable, string>> = {
   subject: 'rows-signed',
   change: 'changes-signed',
   client: 'clients-signed',
+  subject_history: 'histories-signed',
 };
 
 /** `unsigned`: a store of an earlier version, whose rows have no MACs, or not all of them. */

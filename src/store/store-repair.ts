@@ -25,7 +25,15 @@ import { enterKeysAtHand } from './key-proofs.ts';
 import { inTransaction, READ_ONLY, undone, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Tables that others reference, or that are append-only or too large to be rewritten by statements. */
-const VACUUMED_TABLES = new Set(['reference', 'subject', 'change', 'import', 'template_key', 'audit_record']);
+const VACUUMED_TABLES = new Set([
+  'reference',
+  'subject',
+  'change',
+  'import',
+  'template_key',
+  'audit_record',
+  'subject_history',
+]);
 /** Tables that are rewritten last: their rows determine what is removed. Each may need those before it. */
 const LAST_TABLES = ['subject', 'reference', 'gallery_membership', 'gallery'];
 

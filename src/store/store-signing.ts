@@ -5,6 +5,7 @@ import { ChangeSigning } from './change-signing.ts';
 import { ClientSigning } from './client-signing.ts';
 import type { StoreLog } from './database-server.ts';
 import { rowsUnsigned } from './migrations.ts';
+import { HistorySigning } from './history-signing.ts';
 import type { DamagedReference } from './records.ts';
 import { RowSigning } from './row-signing.ts';
 import type { SignedTable } from './signed-mark.ts';
@@ -15,10 +16,16 @@ const WHAT: Readonly<Record<SignedTable, readonly [string, string]>> = {
   subject: ['the rows', 'the rows of # subjects'],
   change: ['the changes', '# changes'],
   client: ['the clients', '# clients'],
+  subject_history: ['the histories of subjects', '# rows of histories'],
 };
 
 function signings(pool: pg.Pool, keys: Keys) {
-  return [new RowSigning(pool, keys), new ChangeSigning(pool, keys), new ClientSigning(pool, keys)];
+  return [
+    new RowSigning(pool, keys),
+    new ChangeSigning(pool, keys),
+    new ClientSigning(pool, keys),
+    new HistorySigning(pool, keys),
+  ];
 }
 
 /**

@@ -31,6 +31,7 @@ import { StoreCopy } from './store-copy.ts';
 import { makePool, type StorePool } from './store-pool.ts';
 import { signStore } from './store-signing.ts';
 import { TemplateKeys } from './template-keys.ts';
+import { SubjectHistories } from './subject-histories.ts';
 import { SubjectStore } from './subject-store.ts';
 
 export type { StoreLog } from './database-server.ts';
@@ -84,6 +85,8 @@ export interface Store {
   readonly subjects: SubjectStore;
   readonly clients: ClientStore;
   readonly clientChanges: ClientChanges;
+  /** What was changed of subjects, and by whom. */
+  readonly histories: SubjectHistories;
   /** Removals by two administrators. */
   readonly proposals: ExpungeProposals;
   readonly templateKeys: TemplateKeys;
@@ -196,6 +199,7 @@ async function openAt(
     subjects,
     clients: new ClientStore(service.pool, keys),
     clientChanges: new ClientChanges(service.pool, keys),
+    histories: new SubjectHistories(service.pool, keys, turns),
     proposals: new ExpungeProposals(service.pool, keys, turns),
     templateKeys,
     imports: new Imports(service.pool, keys),

@@ -2,13 +2,14 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
+import { removeHistory } from './history-rows.ts';
 import { holdKeys } from './held-keys.ts';
 import type { Expunged, Removed } from './records.ts';
 import { requirePermission, type PermitChange } from './subject-facts.ts';
 import { subjectNotFound } from './subject-failure.ts';
 
 /**
- * Deletes a subject and its references, and stores the receipt.
+ * Deletes a subject, its references and its history, and stores the receipt.
  * @param client - in a transaction, of which this should be the last step
  * @param permit - undefined: no caller has to be permitted
  * @throws Failure SUBJECT_NOT_FOUND; as `permit`
@@ -31,6 +32,7 @@ export async function expungeSubject(
   if (permit !== undefined) await requirePermission(client, keys, subjectId, permit);
   const removed = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
   await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
+  await removeHistory(client, subjectId);
   await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
   const { rows: changes } = await client.query<{ first: string }>(
     'SELECT min(seq) AS first FROM change WHERE subject_id = $1',

@@ -7,6 +7,7 @@ import { nameReferences } from './damaged-names.ts';
 import { enrolMany, type EnrolmentOutcome } from './enrolments.ts';
 import { readGalleryNames } from './gallery-names.ts';
 import { addLost, withoutSubject } from './lost-of-subjects.ts';
+import type { Author } from './history-rows.ts';
 import { findLostRows, type LostRows } from './lost-rows.ts';
 import type {
   Change,
@@ -72,8 +73,9 @@ export class SubjectStore {
     references: readonly NewReference[],
     clientRequest?: ClientRequest,
     asker?: Asker,
+    author?: Author,
   ): Promise<Enrolled> {
-    const [outcome] = await this.enrollMany([{ subject, references, clientRequest }], asker);
+    const [outcome] = await this.enrollMany([{ subject, references, clientRequest }], asker, author);
     if (outcome === undefined) throw new Error('an enrolment came to no outcome');
     if ('failure' in outcome) throw outcome.failure;
     return outcome;
@@ -81,9 +83,10 @@ export class SubjectStore {
 
   /**
    * Adds many subjects in one transaction; a refused record does not affect the others. Outcomes in the order given.
+   * @param author - named in the histories of the subjects; undefined: they begin without an entry
    */
-  enrollMany(enrolments: readonly NewEnrolment[], asker?: Asker): Promise<EnrolmentOutcome[]> {
-    return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments));
+  enrollMany(enrolments: readonly NewEnrolment[], asker?: Asker, author?: Author): Promise<EnrolmentOutcome[]> {
+    return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments, author));
   }
 
   /** @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED when it exists and may
@@ -188,6 +191,7 @@ export class SubjectStore {
   /**
    * Changes a subject, and replaces its references when new ones are given.
    * @param permit - undefined: no caller has to be permitted
+   * @param author - named in the subject's history; undefined: the change leaves no entry there
    * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
    * VERSION_MISMATCH, EXTERNAL_ID_TAKEN; as `permit`
    */
@@ -198,8 +202,11 @@ export class SubjectStore {
     references: readonly NewReference[] | undefined,
     asker?: Asker,
     permit?: PermitChange,
+    author?: Author,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
-    return this.#turns.take('change', asker, () => this.#update(subjectId, expectedVersion, patch, references, permit));
+    return this.#turns.take('change', asker, () =>
+      this.#update(subjectId, expectedVersion, patch, references, permit, author),
+    );
   }
 
   async #update(
@@ -208,11 +215,12 @@ export class SubjectStore {
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
     permit: PermitChange | undefined,
+    author: Author | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
     const lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
     const complete = (one: SubjectOfRows) => withGalleries(this.#examiner(), addLost([one], lost));
     const updated = await inTransaction(this.#pool, (client) =>
-      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete, permit),
+      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete, permit, author),
     );
     this.#lost = lost;
     return updated;

@@ -2,15 +2,17 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
+import { changedFields } from './history-fields.ts';
+import { insertHistory, type Author, type HistoryContent } from './history-rows.ts';
 import { holdKeys } from './held-keys.ts';
 import { insertReferences } from './inserted-references.ts';
-import { isPossibleSubject } from './possible-rows.ts';
+import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
 import { requireNotPutBack } from './put-back.ts';
 import { provenOf, ROW_MAC_MISMATCH, ROW_UNSIGNED, type SubjectOfRows } from './proven-subjects.ts';
 import type { NewReference, SubjectPatch, SubjectRecord, SubjectWithReferences } from './records.ts';
-import { galleriesDigest, macOf, openMac, partsOf } from './row-macs.ts';
-import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
-import { factsOf, readSubjects } from './rows.ts';
+import { galleriesDigest, macOf, openMac, partsOf, referenceDigest } from './row-macs.ts';
+import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
+import { factsOf, factsOfReference, readSubjects } from './rows.ts';
 import { requirePermission, type PermitChange } from './subject-facts.ts';
 import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } from './subject-failure.ts';
 
@@ -20,6 +22,7 @@ import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } f
  * @param client - in a transaction, of which this should be the last step
  * @param complete - adds what is known of the subject's lost rows
  * @param permit - undefined: no caller has to be permitted
+ * @param author - undefined: the subject's history gets no entry
  * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
  * VERSION_MISMATCH; as `permit`
  */
@@ -32,6 +35,7 @@ export async function updateSubject(
   references: readonly NewReference[] | undefined,
   complete: (subject: SubjectOfRows) => Promise<readonly SubjectOfRows[]>,
   permit?: PermitChange,
+  author?: Author,
 ): Promise<SubjectWithReferences & { readonly seq: number }> {
   await holdKeys(client, keys);
   const now = new Date();
@@ -80,15 +84,18 @@ export async function updateSubject(
       patch.handling?.contact ?? null,
     ],
   );
+  let [left, removed]: [string[] | undefined, HistoryContent['removed']] = [undefined, []];
   if (patch.galleries !== undefined) {
-    await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
+    const sql = 'DELETE FROM gallery_membership WHERE subject_id = $1 RETURNING gallery';
+    left = (await client.query<{ gallery: string }>(sql, [subjectId])).rows.map(({ gallery }) => gallery);
     await client.query('INSERT INTO gallery_membership SELECT unnest($2::text[]), $1', [
       subjectId,
       [...new Set(patch.galleries)],
     ]);
   }
   if (references !== undefined) {
-    await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
+    const sql = `DELETE FROM reference WHERE subject_id = $1 RETURNING ${REFERENCE_FACTS}`;
+    removed = historicReferences((await client.query<ReferenceFacts>(sql, [subjectId])).rows);
     await insertReferences(client, keys, [{ subject: { subjectId }, references }]);
   }
   const read = await readSubjects(client, keys, 's.subject_id = $1', [subjectId]);
@@ -97,8 +104,30 @@ export async function updateSubject(
   if (unreadable[0] !== undefined) throw subjectUnreadable(unreadable[0].reason);
   const [updated] = subjects;
   if (updated === undefined) throw subjectNotFound();
+  if (author !== undefined) {
+    const was = { ...before, galleries: left ?? updated.subject.galleries };
+    const added = references?.map((one, ordinal) => ({ reference_id: one.referenceId, digest: digest(ordinal, one) }));
+    const content = { fields: changedFields(was, updated.subject), removed, added: added ?? [] };
+    await insertHistory(client, keys, [{ subjectId, version: present + 1, author, content }]);
+  }
   const seq = await appendChanges(client, keys, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
   return { ...updated, seq };
+}
+
+type ReferenceFacts = Omit<ReferenceRow, 'template'>;
+
+/** References as the history names them. Damaged ones are replaced as others are: their digest is left out. */
+function historicReferences(rows: readonly ReferenceFacts[]): HistoryContent['removed'] {
+  return [...rows]
+    .sort((a, b) => a.ordinal - b.ordinal)
+    .map((row) => ({
+      reference_id: row.reference_id,
+      digest: isPossibleReference(row) ? digest(row.ordinal, factsOfReference(row)) : '',
+    }));
+}
+
+function digest(ordinal: number, reference: Omit<NewReference, 'template'>): string {
+  return referenceDigest(ordinal, reference).toString('hex');
 }
 
 /** The row of a subject, which stays as it is until the transaction ends. */

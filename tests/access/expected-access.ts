@@ -32,6 +32,7 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'read-cases': ANY,
     'review-case': ANY,
     'report-outcome': ANY,
+    'read-history': ANY,
   },
   supervisor: {
     identify: SEARCHES,
@@ -44,9 +45,10 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'read-cases': ANY,
     'decide-conflict': ANY,
     'report-outcome': ANY,
+    'read-history': ANY,
   },
   operator: { 'read-status': ANY, 'read-metrics': ANY, 'hash-content': ANY, 'reload-index': ANY },
-  auditor: { 'read-audit': ANY, 'read-whole-audit': ANY },
+  auditor: { 'read-audit': ANY, 'read-whole-audit': ANY, 'read-history': ANY },
   monitor: { 'read-metrics': ANY, 'read-status': ANY },
   administrator: {
     'read-clients': ANY,
@@ -54,6 +56,7 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'propose-expunge': ANY,
     'approve-expunge': ANY,
     'list-expunge-proposals': ANY,
+    'read-history': ANY,
   },
   engineer: { identify: TEST, verify: TEST, compare: TEST, 'read-status': ANY },
 };
@@ -104,10 +107,12 @@ interface Row {
   readonly purposes?: readonly Purpose[];
   readonly synthetic?: true;
   readonly persons?: true;
+  readonly allGalleries?: true;
 }
 
 const EXACT: readonly RecordAction[] = ['disclose-scores', 'disclose-explanations'];
 const SHOWN: readonly RecordAction[] = ['search-record', 'see-record'];
+const HISTORIANS: readonly Role[] = ['contributor', 'supervisor', 'administrator', 'auditor'];
 const JUDGES: readonly Role[] = ['examiner', 'supervisor'];
 
 /** What a role does with records, before the caveats of the record are considered. */
@@ -124,6 +129,8 @@ const RECORDS: readonly Row[] = [
     purposes: ['investigation'],
   },
   { roles: [...JUDGES, 'contributor'], does: ['see-record'], during: ['watch-hits'], records: 'own' },
+  { roles: HISTORIANS, does: ['see-record'], during: ['read-history'], records: 'own' },
+  { roles: ['auditor'], does: ['see-record'], during: ['read-history'], records: 'every', allGalleries: true },
   { roles: ['supervisor'], does: SHOWN, during: ['find-duplicates'], records: 'every' },
   { roles: ['contributor'], does: ['see-record'], during: ['get-subject', 'list-subjects', ...WRITES], records: 'own' },
   { roles: ['contributor'], does: SHOWN, during: ['find-duplicates'], records: 'own' },
@@ -171,7 +178,8 @@ export function mayDo(
       (own || one.records === 'every') &&
       (one.purposes?.includes(purpose) ?? true) &&
       (one.synthetic === undefined || synthetic) &&
-      (one.persons === undefined || client.kind === 'person'),
+      (one.persons === undefined || client.kind === 'person') &&
+      (one.allGalleries === undefined || client.galleries === 'all'),
   );
   if (!isMeant && !isLocal(client)) return false;
   if (purpose !== 'none' && !client.purposes.has(purpose)) return false;

@@ -38,7 +38,7 @@ it('every call, by role, purpose and contributor', () => {
           }
         }
   expect(wrong).toEqual([]);
-  expect(cells).toBe(9 * 26 * 5 * 3 * 3);
+  expect(cells).toBe(9 * 27 * 5 * 3 * 3);
 });
 
 it('every call of two roles together', () => {

@@ -17,6 +17,7 @@ import { Provenance, type GalleryClient } from '../../src/contract/generated/rid
 import { Purpose, type IdentifyRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { Keys } from '../../src/security/keys.ts';
 import { isOfProbe, ReceiptSigner, verifyReceipt } from '../../src/security/receipts.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 import { renewCases } from '../../src/store/renewed-cases.ts';
 import { TemplateKeys } from '../../src/store/template-keys.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
@@ -62,7 +63,7 @@ async function enrol(person: number, gallery: string, caveats: string[] = [], by
     ...enrolRequest(samplesOf(person, 0)),
     data: {
       ...{ contributor: 'owner', externalId: '', galleries: [gallery], caveats, provenance: Provenance.CONTROLLED },
-      expireTime: undefined,
+      ...UNLIMITED,
     },
   });
   return subject?.subjectId ?? '';

@@ -37,6 +37,7 @@ import {
   GetSubjectRequest,
   ListSubjectsRequest,
   ProposeExpungeRequest,
+  ReadHistoryRequest,
   UpdateSubjectRequest,
 } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
@@ -114,6 +115,11 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
   }).finish(),
   ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
   ProposeExpunge: ProposeExpungeRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
+  ReadHistory: ReadHistoryRequest.encode({
+    subjectId: NO_SUBJECT,
+    pageSize: 0,
+    afterGalleryVersion: 0,
+  }).finish(),
   ApproveExpunge: ApproveExpungeRequest.encode({ proposalId: NO_SUBJECT }).finish(),
   GetCase: GetCaseRequest.encode({ caseId: NO_SUBJECT }).finish(),
   SubmitAnalysis: SubmitAnalysisRequest.encode({

@@ -6,8 +6,16 @@ import type { Keys } from '../../src/security/keys.ts';
 
 type Query = (sql: string) => Promise<unknown>;
 
+/** Takes the histories of subjects from the database. */
+async function withoutHistories(query: Query): Promise<void> {
+  await query('DROP TABLE subject_history');
+  await query('DROP FUNCTION refuse_history_rewriting(), keep_history_of_present()');
+  await query("DELETE FROM migration WHERE name = '0017_subject_history'");
+}
+
 /** Takes cases from the database. */
 async function withoutCases(query: Query): Promise<void> {
+  await withoutHistories(query);
   await query('DROP TABLE review_case, case_step');
   await query('DROP FUNCTION refuse_step_rewriting()');
   await query("DELETE FROM migration WHERE name = '0016_cases'");

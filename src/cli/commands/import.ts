@@ -1,3 +1,4 @@
+import { LOCAL } from '../../access/local-client.ts';
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import Table from 'cli-table3';
@@ -81,6 +82,7 @@ async function importInto(
       content,
       imports: store.imports,
       admission,
+      author: { clientId: LOCAL.clientId, agency: LOCAL.agency },
       workers,
       rules: {
         faceModels: new Map(faceModels.map((model) => [model.id, model])),

@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { v7 as newId } from 'uuid';
+import type { Author } from '../../store/history-rows.ts';
 import type { ImportRefusal, Imports, ImportState, ImportStep } from '../../store/imports.ts';
 import type { SubjectWithReferences } from '../../store/records.ts';
 import { asFailure, Failure } from '../../failure.ts';
@@ -38,6 +39,8 @@ export interface ImportOptions {
   readonly imports: Imports;
   readonly rules: PreparationRules;
   readonly admission: RecordAdmission;
+  /** Named in the histories of the subjects; not given: no client. */
+  readonly author?: Author;
   /** Threads that prepare records. */
   readonly workers: number;
   /** Size of a piece; default: PIECE_BYTES. */
@@ -151,7 +154,7 @@ interface Found {
 }
 
 async function takePiece(
-  { imports, admission, onEnrolled, onNewGalleries }: ImportOptions,
+  { imports, admission, author, onEnrolled, onNewGalleries }: ImportOptions,
   digest: Buffer,
   state: ImportState,
   { start, end, result }: PieceUnderWay,
@@ -171,6 +174,7 @@ async function takePiece(
       references,
       clientRequest,
     })),
+    ...(author !== undefined && { author }),
     refused: refused.map(({ position, refusal }) => ({ record: numberOf(position), ...refusal })),
     refusalOf: (enrolment, failure): ImportRefusal => {
       const { position, subject } = prepared[enrolment];

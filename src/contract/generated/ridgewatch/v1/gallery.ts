@@ -115,6 +115,69 @@ export function provenanceToJSON(object: Provenance): string {
   }
 }
 
+/** What is known of a change. */
+export const HistoryState = {
+  /** UNSPECIFIED - Not used. */
+  UNSPECIFIED: 0,
+  /** KNOWN - All of it. */
+  KNOWN: 1,
+  /**
+   * UNKNOWN - When it was made. Who made it and what it changed was not recorded: an earlier version made it, a repair of the store
+   * did, or its row is gone.
+   */
+  UNKNOWN: 2,
+  /** DAMAGED - What is stored of it was changed outside the service, or made with a key that is gone, and is not told. */
+  DAMAGED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type HistoryState = typeof HistoryState[keyof typeof HistoryState];
+
+export namespace HistoryState {
+  export type UNSPECIFIED = typeof HistoryState.UNSPECIFIED;
+  export type KNOWN = typeof HistoryState.KNOWN;
+  export type UNKNOWN = typeof HistoryState.UNKNOWN;
+  export type DAMAGED = typeof HistoryState.DAMAGED;
+  export type UNRECOGNIZED = typeof HistoryState.UNRECOGNIZED;
+}
+
+export function historyStateFromJSON(object: any): HistoryState {
+  switch (object) {
+    case 0:
+    case "HISTORY_STATE_UNSPECIFIED":
+      return HistoryState.UNSPECIFIED;
+    case 1:
+    case "HISTORY_STATE_KNOWN":
+      return HistoryState.KNOWN;
+    case 2:
+    case "HISTORY_STATE_UNKNOWN":
+      return HistoryState.UNKNOWN;
+    case 3:
+    case "HISTORY_STATE_DAMAGED":
+      return HistoryState.DAMAGED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return HistoryState.UNRECOGNIZED;
+  }
+}
+
+export function historyStateToJSON(object: HistoryState): string {
+  switch (object) {
+    case HistoryState.UNSPECIFIED:
+      return "HISTORY_STATE_UNSPECIFIED";
+    case HistoryState.KNOWN:
+      return "HISTORY_STATE_KNOWN";
+    case HistoryState.UNKNOWN:
+      return "HISTORY_STATE_UNKNOWN";
+    case HistoryState.DAMAGED:
+      return "HISTORY_STATE_DAMAGED";
+    case HistoryState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** Data about a subject, besides its templates. Contains no name: identities stay with the contributor. */
 export interface SubjectData {
   /**
@@ -478,6 +541,71 @@ export interface ListExpungeProposalsResponse {
   damagedProposalIds: string[];
   /** The after_proposal_id of the next page. Empty: this is the last page. */
   nextAfterProposalId: string;
+}
+
+/** Selects a page of a subject's history. */
+export interface ReadHistoryRequest {
+  /** Id of the subject. An unknown id is refused with SUBJECT_NOT_FOUND. */
+  subjectId: string;
+  /**
+   * Maximum number of entries, 1 to 1000. 0: 100. A page may contain fewer although more follow: pages are limited to one
+   * megabyte.
+   */
+  pageSize: number;
+  /** Only changes with a greater number, at most 2^53 - 1. 0: from the first one. */
+  afterGalleryVersion: number;
+}
+
+/** A page of a subject's history. */
+export interface ReadHistoryResponse {
+  /** In order of gallery_version. */
+  entries: HistoryEntry[];
+  /** The after_gallery_version of the next page. 0: this is the last page. */
+  nextAfterGalleryVersion: number;
+}
+
+/** A change of a subject. */
+export interface HistoryEntry {
+  /** Sequence number of the change. */
+  galleryVersion: number;
+  /** Version of the subject after it. 1: the subject was enrolled. */
+  version: number;
+  /** When it was made. */
+  time:
+    | Date
+    | undefined;
+  /** What is known of it. */
+  state: HistoryState;
+  /** The client that made it. */
+  clientId: string;
+  /** The agency of that client, then. */
+  agency: string;
+  /** The fields of SubjectData that it changed, in order of name. */
+  fields: FieldChange[];
+  /** References that it removed. */
+  removedReferences: PastReference[];
+  /** References that replaced them. */
+  addedReferences: PastReference[];
+  /** Why a repair of the store made it. */
+  reason: string;
+}
+
+/** The values of a field before and after a change. Times are as in JSON. */
+export interface FieldChange {
+  /** Name of the field, e.g. "caveats". */
+  field: string;
+  /** Values before. Empty: it was not set. A field that is no list has at most one. */
+  before: string[];
+  /** Values after. */
+  after: string[];
+}
+
+/** A reference that a change removed or added. Its template is not kept. */
+export interface PastReference {
+  /** Id of the reference. */
+  referenceId: string;
+  /** SHA-256 of what was stored beside the template, hexadecimal. Empty: it could not be read. */
+  digest: string;
 }
 
 /** Requests a search for similar subjects. */
@@ -3477,6 +3605,640 @@ export const ListExpungeProposalsResponse: MessageFns<ListExpungeProposalsRespon
   },
 };
 
+function createBaseReadHistoryRequest(): ReadHistoryRequest {
+  return { subjectId: "", pageSize: 0, afterGalleryVersion: 0 };
+}
+
+export const ReadHistoryRequest: MessageFns<ReadHistoryRequest> = {
+  encode(message: ReadHistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.subjectId !== "") {
+      writer.uint32(10).string(message.subjectId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.afterGalleryVersion !== 0) {
+      writer.uint32(24).uint64(message.afterGalleryVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadHistoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadHistoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.subjectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.afterGalleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadHistoryRequest {
+    return {
+      subjectId: isSet(object.subjectId)
+        ? globalThis.String(object.subjectId)
+        : isSet(object.subject_id)
+        ? globalThis.String(object.subject_id)
+        : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      afterGalleryVersion: isSet(object.afterGalleryVersion)
+        ? globalThis.Number(object.afterGalleryVersion)
+        : isSet(object.after_gallery_version)
+        ? globalThis.Number(object.after_gallery_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: ReadHistoryRequest): unknown {
+    const obj: any = {};
+    if (message.subjectId !== undefined) {
+      obj.subjectId = message.subjectId;
+    }
+    if (message.pageSize !== undefined) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.afterGalleryVersion !== undefined) {
+      obj.afterGalleryVersion = Math.round(message.afterGalleryVersion);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadHistoryRequest>, I>>(base?: I): ReadHistoryRequest {
+    return ReadHistoryRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadHistoryRequest>, I>>(object: I): ReadHistoryRequest {
+    const message = createBaseReadHistoryRequest();
+    message.subjectId = object.subjectId ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.afterGalleryVersion = object.afterGalleryVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadHistoryResponse(): ReadHistoryResponse {
+  return { entries: [], nextAfterGalleryVersion: 0 };
+}
+
+export const ReadHistoryResponse: MessageFns<ReadHistoryResponse> = {
+  encode(message: ReadHistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      HistoryEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextAfterGalleryVersion !== 0) {
+      writer.uint32(16).uint64(message.nextAfterGalleryVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadHistoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadHistoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(HistoryEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nextAfterGalleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadHistoryResponse {
+    return {
+      entries: globalThis.Array.isArray(object?.entries)
+        ? object.entries.map((e: any) => HistoryEntry.fromJSON(e))
+        : [],
+      nextAfterGalleryVersion: isSet(object.nextAfterGalleryVersion)
+        ? globalThis.Number(object.nextAfterGalleryVersion)
+        : isSet(object.next_after_gallery_version)
+        ? globalThis.Number(object.next_after_gallery_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: ReadHistoryResponse): unknown {
+    const obj: any = {};
+    if (message.entries?.length) {
+      obj.entries = message.entries.map((e) => HistoryEntry.toJSON(e));
+    }
+    if (message.nextAfterGalleryVersion !== undefined) {
+      obj.nextAfterGalleryVersion = Math.round(message.nextAfterGalleryVersion);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadHistoryResponse>, I>>(base?: I): ReadHistoryResponse {
+    return ReadHistoryResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadHistoryResponse>, I>>(object: I): ReadHistoryResponse {
+    const message = createBaseReadHistoryResponse();
+    message.entries = object.entries?.map((e) => HistoryEntry.fromPartial(e)) || [];
+    message.nextAfterGalleryVersion = object.nextAfterGalleryVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseHistoryEntry(): HistoryEntry {
+  return {
+    galleryVersion: 0,
+    version: 0,
+    time: undefined,
+    state: 0,
+    clientId: "",
+    agency: "",
+    fields: [],
+    removedReferences: [],
+    addedReferences: [],
+    reason: "",
+  };
+}
+
+export const HistoryEntry: MessageFns<HistoryEntry> = {
+  encode(message: HistoryEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.galleryVersion !== 0) {
+      writer.uint32(8).uint64(message.galleryVersion);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint64(message.version);
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(26).fork()).join();
+    }
+    if (message.state !== 0) {
+      writer.uint32(32).int32(message.state);
+    }
+    if (message.clientId !== "") {
+      writer.uint32(42).string(message.clientId);
+    }
+    if (message.agency !== "") {
+      writer.uint32(50).string(message.agency);
+    }
+    for (const v of message.fields) {
+      FieldChange.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.removedReferences) {
+      PastReference.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.addedReferences) {
+      PastReference.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(82).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.galleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.clientId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.agency = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.fields.push(FieldChange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.removedReferences.push(PastReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.addedReferences.push(PastReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HistoryEntry {
+    return {
+      galleryVersion: isSet(object.galleryVersion)
+        ? globalThis.Number(object.galleryVersion)
+        : isSet(object.gallery_version)
+        ? globalThis.Number(object.gallery_version)
+        : 0,
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      state: isSet(object.state) ? historyStateFromJSON(object.state) : 0,
+      clientId: isSet(object.clientId)
+        ? globalThis.String(object.clientId)
+        : isSet(object.client_id)
+        ? globalThis.String(object.client_id)
+        : "",
+      agency: isSet(object.agency) ? globalThis.String(object.agency) : "",
+      fields: globalThis.Array.isArray(object?.fields) ? object.fields.map((e: any) => FieldChange.fromJSON(e)) : [],
+      removedReferences: globalThis.Array.isArray(object?.removedReferences)
+        ? object.removedReferences.map((e: any) => PastReference.fromJSON(e))
+        : globalThis.Array.isArray(object?.removed_references)
+        ? object.removed_references.map((e: any) => PastReference.fromJSON(e))
+        : [],
+      addedReferences: globalThis.Array.isArray(object?.addedReferences)
+        ? object.addedReferences.map((e: any) => PastReference.fromJSON(e))
+        : globalThis.Array.isArray(object?.added_references)
+        ? object.added_references.map((e: any) => PastReference.fromJSON(e))
+        : [],
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: HistoryEntry): unknown {
+    const obj: any = {};
+    if (message.galleryVersion !== undefined) {
+      obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    if (message.version !== undefined) {
+      obj.version = Math.round(message.version);
+    }
+    if (message.time !== undefined) {
+      obj.time = message.time.toISOString();
+    }
+    if (message.state !== undefined) {
+      obj.state = historyStateToJSON(message.state);
+    }
+    if (message.clientId !== undefined) {
+      obj.clientId = message.clientId;
+    }
+    if (message.agency !== undefined) {
+      obj.agency = message.agency;
+    }
+    if (message.fields?.length) {
+      obj.fields = message.fields.map((e) => FieldChange.toJSON(e));
+    }
+    if (message.removedReferences?.length) {
+      obj.removedReferences = message.removedReferences.map((e) => PastReference.toJSON(e));
+    }
+    if (message.addedReferences?.length) {
+      obj.addedReferences = message.addedReferences.map((e) => PastReference.toJSON(e));
+    }
+    if (message.reason !== undefined) {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<HistoryEntry>, I>>(base?: I): HistoryEntry {
+    return HistoryEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HistoryEntry>, I>>(object: I): HistoryEntry {
+    const message = createBaseHistoryEntry();
+    message.galleryVersion = object.galleryVersion ?? 0;
+    message.version = object.version ?? 0;
+    message.time = object.time ?? undefined;
+    message.state = object.state ?? 0;
+    message.clientId = object.clientId ?? "";
+    message.agency = object.agency ?? "";
+    message.fields = object.fields?.map((e) => FieldChange.fromPartial(e)) || [];
+    message.removedReferences = object.removedReferences?.map((e) => PastReference.fromPartial(e)) || [];
+    message.addedReferences = object.addedReferences?.map((e) => PastReference.fromPartial(e)) || [];
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseFieldChange(): FieldChange {
+  return { field: "", before: [], after: [] };
+}
+
+export const FieldChange: MessageFns<FieldChange> = {
+  encode(message: FieldChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.field !== "") {
+      writer.uint32(10).string(message.field);
+    }
+    for (const v of message.before) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.after) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FieldChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFieldChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.before.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FieldChange {
+    return {
+      field: isSet(object.field) ? globalThis.String(object.field) : "",
+      before: globalThis.Array.isArray(object?.before) ? object.before.map((e: any) => globalThis.String(e)) : [],
+      after: globalThis.Array.isArray(object?.after) ? object.after.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: FieldChange): unknown {
+    const obj: any = {};
+    if (message.field !== undefined) {
+      obj.field = message.field;
+    }
+    if (message.before?.length) {
+      obj.before = message.before;
+    }
+    if (message.after?.length) {
+      obj.after = message.after;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FieldChange>, I>>(base?: I): FieldChange {
+    return FieldChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FieldChange>, I>>(object: I): FieldChange {
+    const message = createBaseFieldChange();
+    message.field = object.field ?? "";
+    message.before = object.before?.map((e) => e) || [];
+    message.after = object.after?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePastReference(): PastReference {
+  return { referenceId: "", digest: "" };
+}
+
+export const PastReference: MessageFns<PastReference> = {
+  encode(message: PastReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.referenceId !== "") {
+      writer.uint32(10).string(message.referenceId);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PastReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePastReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.referenceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PastReference {
+    return {
+      referenceId: isSet(object.referenceId)
+        ? globalThis.String(object.referenceId)
+        : isSet(object.reference_id)
+        ? globalThis.String(object.reference_id)
+        : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+    };
+  },
+
+  toJSON(message: PastReference): unknown {
+    const obj: any = {};
+    if (message.referenceId !== undefined) {
+      obj.referenceId = message.referenceId;
+    }
+    if (message.digest !== undefined) {
+      obj.digest = message.digest;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PastReference>, I>>(base?: I): PastReference {
+    return PastReference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PastReference>, I>>(object: I): PastReference {
+    const message = createBasePastReference();
+    message.referenceId = object.referenceId ?? "";
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
 function createBaseFindDuplicatesRequest(): FindDuplicatesRequest {
   return { galleries: [], afterSubjectId: "", maxSubjects: 0, maxDuplicates: 0, threshold: undefined };
 }
@@ -4118,6 +4880,19 @@ export const GalleryService = {
     responseDeserialize: (value: Buffer): ListExpungeProposalsResponse => ListExpungeProposalsResponse.decode(value),
   },
   /**
+   * Reads what was changed of a subject, when, and by whom, in order of the changes. A subject that was expunged has no
+   * history: its receipt says what is left to say.
+   */
+  readHistory: {
+    path: "/ridgewatch.v1.Gallery/ReadHistory" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReadHistoryRequest): Buffer => Buffer.from(ReadHistoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadHistoryRequest => ReadHistoryRequest.decode(value),
+    responseSerialize: (value: ReadHistoryResponse): Buffer => Buffer.from(ReadHistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadHistoryResponse => ReadHistoryResponse.decode(value),
+  },
+  /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
    * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
    * in order of subject id, and names where the next one continues.
@@ -4161,6 +4936,11 @@ export interface GalleryServer extends UntypedServiceImplementation {
   approveExpunge: handleUnaryCall<ApproveExpungeRequest, ApproveExpungeResponse>;
   /** Lists the proposals that have neither been approved nor expired, in order of proposal id, which is that of time. */
   listExpungeProposals: handleUnaryCall<ListExpungeProposalsRequest, ListExpungeProposalsResponse>;
+  /**
+   * Reads what was changed of a subject, when, and by whom, in order of the changes. A subject that was expunged has no
+   * history: its receipt says what is left to say.
+   */
+  readHistory: handleUnaryCall<ReadHistoryRequest, ReadHistoryResponse>;
   /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
    * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
@@ -4321,6 +5101,25 @@ export interface GalleryClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListExpungeProposalsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reads what was changed of a subject, when, and by whom, in order of the changes. A subject that was expunged has no
+   * history: its receipt says what is left to say.
+   */
+  readHistory(
+    request: ReadHistoryRequest,
+    callback: (error: ServiceError | null, response: ReadHistoryResponse) => void,
+  ): ClientUnaryCall;
+  readHistory(
+    request: ReadHistoryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReadHistoryResponse) => void,
+  ): ClientUnaryCall;
+  readHistory(
+    request: ReadHistoryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReadHistoryResponse) => void,
   ): ClientUnaryCall;
   /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
