@@ -41,7 +41,7 @@ beforeEach(async () => {
   file = join(temporaryDirectory(), 'backup.rwb');
   source = await open();
   const made = [enrolment({}, 'request-1'), enrolment({ externalId: 'x' }), enrolment()];
-  await source.store.subjects.enrollMany(made);
+  await source.store.subjects.enrollMany(made, undefined, { clientId: 'c', agency: 'a' });
   await source.store.subjects.expunge(made[2].subject.subjectId, 'test', () => '{}');
   await source.database.query(
     `INSERT INTO agency VALUES ('a', 'A');
