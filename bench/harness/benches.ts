@@ -37,6 +37,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'record-life': { what: 'records at random, searched in every way: none found that may not be (--operations N)' },
   rewriting: { what: 'rewriting of segments after half of a gallery was expunged: CPU, pauses, memory (--subjects N)' },
   'identify-latency': { what: 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers' },
+  hits: { what: 'hits to their owner: cuts of stream, database and service, none missed; latency (--cuts N)' },
   replicas: { what: 'replication delay between two services on one database (--enrolments N)' },
   durability: { what: 'crash recovery: SIGKILL of service, database, and index builds; lost changes (--rounds N)' },
   overhead: { what: 'what TLS, policies and the audit add to a search over gRPC, by turns (--subjects N)' },

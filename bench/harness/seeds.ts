@@ -39,6 +39,8 @@ const UNSHIFTED = {
   attacks: 0xa77ac,
   /** People, changes and searches of `record-life`. */
   recordLife: 0x11fe,
+  /** Moments and kinds of the cuts of `hits`. */
+  hits: 0x417,
 } as const;
 
 type Seeds = Readonly<Record<keyof typeof UNSHIFTED, number>>;

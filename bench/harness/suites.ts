@@ -48,6 +48,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     step('replicas'),
     step('rewriting'),
     step('durability --rounds 60'),
+    step('hits'),
     step('soak --minutes 30'),
     {
       bench: 'fpir',
