@@ -23,6 +23,8 @@ import { benchData } from '../service/subject-data.ts';
 
 const PEOPLE = 40;
 const DEADLINE_MS = 5000;
+/** Attempts to start the service. */
+const STARTS = 5;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'never' };
 
 export class RunningService {
@@ -118,7 +120,15 @@ export class RunningService {
   }
 
   async #start(): Promise<void> {
-    this.#process = await startProcess(this.#dataDir, { DATABASE_URL: this.#databaseUrl, ...ENVIRONMENT });
+    const settings = { DATABASE_URL: this.#databaseUrl, ...ENVIRONMENT };
+    // On a busy machine the database may not answer in time: what restarts a service tries again, too.
+    for (let attempt = 1; ; attempt++) {
+      const started = startProcess(this.#dataDir, settings);
+      const process = await (attempt < STARTS ? started.catch(() => undefined) : started);
+      if (process === undefined) continue;
+      this.#process = process;
+      break;
+    }
     this.#identification?.close();
     this.#identification = new IdentificationClient(
       this.address,
