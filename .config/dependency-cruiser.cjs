@@ -161,6 +161,12 @@ module.exports = {
       '^src/sign-in/|node_modules/jose/',
     ),
     forbid(
+      'webhooks-know-only-messages',
+      'What is sent, where from and by whose rights is decided elsewhere.',
+      room('webhooks'),
+      '^src/(?!webhooks/|failure\\.ts)',
+    ),
+    forbid(
       'only-access-asks-policies',
       'Other rooms ask for decisions. None asks the policy engine.',
       '^(src/(?!access/)|fixtures/|index-builder/)',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addCaseCommands } from './case-commands.ts';
-import { wholeNumber } from './numbers.ts';
+import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addConnectionOptions, runs } from './shared-options.ts';
 
 /** Commands for what agencies tell each other, and for cases. */
@@ -32,5 +32,31 @@ export function addSharingCommands(program: Command): void {
         .description('acknowledge hits: they are not printed again'),
     ),
     async () => (await import('./commands/hits.ts')).acknowledgeHits,
+  );
+  runs(
+    addConnectionOptions(
+      hits
+        .command('forward')
+        .argument('<url>', 'receiver, https')
+        .description('send the hits after the acknowledged one, and each new one, to a webhook, until Ctrl-C'),
+    )
+      .requiredOption('--signing-key <file>', 'private key (Ed25519, PEM) that signs; made if there is none')
+      .option('--receiver-ca <file>', 'authorities (PEM) that may certify the receiver; default: the public ones')
+      .option('--private-network', 'the receiver may be in a private network')
+      .option('--give-up <hours>', 'end when nothing was delivered for so long', decimalNumber(0.0001, 720), 24)
+      .option('--once', 'end when there are no more hits for the moment')
+      .addHelpText(
+        'after',
+        '\nOne CloudEvent (JSON) a request, signed as Standard Webhooks (v1a); what the receiver has answered with 2xx is acknowledged.\n\nExample:\n  $ ridgewatch hits forward https://agency-b.example/hits --token-file agency-b.token --signing-key webhook.pem',
+      ),
+    async () => (await import('./commands/hit-forwarding.ts')).forwardHits,
+  );
+  runs(
+    hits
+      .command('webhook-key')
+      .argument('<file>', 'private key (PEM) of `hits forward`; made if there is none')
+      .description('print the public key that receivers check signatures with')
+      .option('--json', 'print one JSON document; failures go to standard error, as JSON too'),
+    async () => (await import('./commands/hit-forwarding.ts')).printWebhookKey,
   );
 }

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Band } from '../../contract/generated/ridgewatch/v1/sample.ts';
-import { Hit, HitKind } from '../../contract/generated/ridgewatch/v1/sharing.ts';
-import { toProtoJson } from '../../contract/proto-json.ts';
+import { HitKind, type Hit } from '../../contract/generated/ridgewatch/v1/sharing.ts';
 import { nameOf, purposeName } from '../../contract/wire-names.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CallFailed } from '../failure-output.ts';
+import { hitDocument } from '../hit-document.ts';
 import { printResult } from '../output.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 import { StopSignals } from '../stop-signals.ts';
@@ -20,7 +20,13 @@ interface WatchOptions extends ConnectionOptions {
 /** Pause before a broken connection is made again, in milliseconds. */
 const AGAIN_MS = 500;
 /** Failures of the connection, not of what was asked. */
-const BROKEN = new Set(['CONNECTION_BROKEN', 'SERVICE_UNREACHABLE', 'STOPPING', 'NOT_READY', 'STORE_UNAVAILABLE']);
+export const BROKEN = new Set([
+  'CONNECTION_BROKEN',
+  'SERVICE_UNREACHABLE',
+  'STOPPING',
+  'NOT_READY',
+  'STORE_UNAVAILABLE',
+]);
 
 export async function watchHits(_: readonly string[], options: WatchOptions): Promise<number> {
   const signals = new StopSignals();
@@ -68,10 +74,7 @@ export async function acknowledgeHits([position]: readonly unknown[], options: C
 
 function lineOf(hit: Hit, isJson: boolean): string {
   const { band, purpose, kind } = hit;
-  if (isJson) {
-    const names = { band: nameOf(Band, band), purpose: purposeName(purpose), kind: nameOf(HitKind, kind) };
-    return JSON.stringify({ ...(toProtoJson(Hit.toJSON(hit)) as object), ...names });
-  }
+  if (isJson) return JSON.stringify(hitDocument(hit));
   const { position, time, subjectId, searchingAgency, checkpointId, log10Fmr, silent, detailsLost } = hit;
   if (detailsLost) return `${position}  subject ${subjectId}: its audit record is gone or was changed`;
   const rate = `false match rate 10^${log10Fmr.toFixed(1)}`;
