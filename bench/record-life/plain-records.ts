@@ -13,6 +13,7 @@ export interface PlainRecord extends RecordLife {
 /** What a caller may search. */
 export interface PlainCaller {
   readonly name: string;
+  /** Of subjects of age. */
   mayRead(record: PlainRecord): boolean;
   mayReadMinors(record: PlainRecord): boolean;
 }
@@ -36,8 +37,9 @@ export function hidingOf(
   if (suspended) return 'suspended';
   if (expireTime !== undefined && expireTime.getTime() <= instantMs) return 'expired';
   if (reviewTime !== undefined && reviewTime.getTime() <= instantMs) return 'overdue';
-  if (!caller.mayRead(record)) return 'masked';
-  if (minorUntil !== undefined && minorUntil.getTime() > instantMs && !caller.mayReadMinors(record)) return 'minor';
+  const isMinor = minorUntil !== undefined && minorUntil.getTime() > instantMs;
+  if (isMinor && !caller.mayReadMinors(record)) return 'minor';
+  if (!isMinor && !caller.mayRead(record)) return 'masked';
   if (galleries.length > 0 && !record.galleries.some((name) => galleries.includes(name))) return 'elsewhere';
   return undefined;
 }

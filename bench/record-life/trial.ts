@@ -15,6 +15,11 @@ const CALLERS: readonly PlainCaller[] = [
   {
     name: 'examiner',
     mayRead: ({ provenance }) => provenance !== 'latent',
+    mayReadMinors: ({ contributor, provenance }) => provenance !== 'latent' && contributor === 'a',
+  },
+  {
+    name: 'children',
+    mayRead: ({ provenance }) => provenance === 'latent',
     mayReadMinors: ({ contributor }) => contributor === 'a',
   },
 ];
@@ -155,8 +160,10 @@ function rulesOf({ served }: World, caller: PlainCaller): Omit<Scope, 'galleries
   if (caller.name === 'all') return { classes: undefined, minors: 'all' };
   if (caller.name === 'adults') return { classes: undefined };
   type Decided = Parameters<PlainCaller['mayRead']>[0];
-  return {
-    classes: new ClassMask(served.classes, (recordClass) => caller.mayRead(recordClass as unknown as Decided)),
-    minors: new ClassMask(served.classes, (recordClass) => caller.mayReadMinors(recordClass as unknown as Decided)),
-  };
+  const maskBy = (decide: (record: Decided) => boolean) =>
+    new ClassMask(served.classes, (recordClass) => decide(recordClass as unknown as Decided));
+  const ofAge = maskBy((record) => caller.mayRead(record));
+  const minors = maskBy((record) => caller.mayReadMinors(record));
+  if (caller.name !== 'children') return { classes: ofAge, minors };
+  return { classes: maskBy((record) => caller.mayRead(record) || caller.mayReadMinors(record)), ofAge, minors };
 }

@@ -122,16 +122,18 @@ const queryOf = ({ sought, kind, scope }: Search) => ({
   ...{ isExact: false, explain: false, allowPartial: false, firstHit: false },
 });
 
+function rulesOf({ classes, ofAge, minors }: Scope): ClassRules {
+  return { classes, ofAge, minors };
+}
+
 async function answered(searcher: Searcher, search: Search): Promise<Found> {
-  const { classes, minors } = search.scope;
-  return foundBy((await searcher.identify({ ...queryOf(search), classes, minors }, PATIENCE)).result);
+  return foundBy((await searcher.identify({ ...queryOf(search), ...rulesOf(search.scope) }, PATIENCE)).result);
 }
 
 /** The records that a search finds beside those that it shows, for their owners alone. */
 async function unshown(searcher: Searcher, search: Search): Promise<Found> {
-  const { classes, minors } = search.scope;
-  const rules: ClassRules = { classes, minors };
-  const answer = await searcher.identify({ ...queryOf(search), classes, minors, unshown: rules }, PATIENCE);
+  const rules = rulesOf(search.scope);
+  const answer = await searcher.identify({ ...queryOf(search), ...rules, unshown: rules }, PATIENCE);
   // Their threshold is the service's own.
   return answer.unshown === undefined
     ? { subjectIds: [], isComplete: true }

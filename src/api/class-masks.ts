@@ -1,62 +1,76 @@
 import type { Grant, RecordFacts } from '../access/grant.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import { ClassMask } from '../gallery/class-mask.ts';
+import type { Gallery } from '../gallery/gallery.ts';
 import type { RecordClass, RecordClasses } from '../gallery/record-classes.ts';
-import { isStillMinor, MINOR } from '../gallery/record-life.ts';
+import { isStillMinor, isSuspended, MINOR, SUSPENDED, withCaveat } from '../gallery/record-life.ts';
 import type { ClassRules } from '../gallery/scope.ts';
 
-/** A grant is the same object for all calls that policies cannot tell apart: so are the decisions about classes. */
-const masks = new WeakMap<Grant, ClassMask>();
-const minorMasks = new WeakMap<Grant, ClassMask>();
-const silentMasks = new WeakMap<Grant, ClassMask>();
-const silentMinorMasks = new WeakMap<Grant, ClassMask>();
-/** Decisions are kept by object: one for each class. */
-const minorFacts = new WeakMap<RecordClass, RecordFacts>();
+type Decide = (facts: RecordFacts) => boolean;
+type Masks = WeakMap<Grant, ClassMask>;
 
-/** What a search may find and its caller may see: classes, and those of them of which also minors. */
-export function searchRulesOf(grant: Grant, classes: RecordClasses): ClassRules & { readonly classes: ClassMask } {
-  const isShown = (facts: RecordFacts) => grant.searches(facts) && grant.sees(facts);
-  const minors = maskOf(minorMasks, grant, classes, (recordClass) => isShown(factsOfMinors(recordClass)));
-  return { classes: classesOf(grant, classes), minors };
+/** The masks of one kind of search. A grant is the same object for all calls that policies cannot tell apart. */
+interface Kept {
+  readonly ofAge: Masks;
+  readonly minors: Masks;
+  readonly either: Masks;
+}
+
+const keptFor = (): Kept => ({ ofAge: new WeakMap(), minors: new WeakMap(), either: new WeakMap() });
+const shown = keptFor();
+const silent = keptFor();
+
+/** Decisions are kept by object: one for each class and caveat. */
+const further = new Map([MINOR, SUSPENDED].map((caveat) => [caveat, new WeakMap<RecordFacts, RecordFacts>()]));
+
+/** Rules that name their classes. */
+type MaskedRules = ClassRules & { readonly classes: ClassMask };
+
+/** What a search may find and its caller may see. */
+export function searchRulesOf(grant: Grant, gallery: SearchedGallery): MaskedRules {
+  return rulesBy(shown, grant, gallery, (facts) => grant.searches(facts) && grant.sees(facts));
 }
 
 /** What is searched without being shown to the caller: their owners alone are told. */
-export function silentRulesOf(grant: Grant, classes: RecordClasses): ClassRules & { readonly classes: ClassMask } {
-  const isSilent = (facts: RecordFacts) => grant.searches(facts) && !grant.sees(facts);
-  const minors = maskOf(silentMinorMasks, grant, classes, (recordClass) => isSilent(factsOfMinors(recordClass)));
-  return { classes: silentClassesOf(grant, classes), minors };
+export function silentRulesOf(grant: Grant, gallery: SearchedGallery): MaskedRules {
+  return rulesBy(silent, grant, gallery, (facts) => grant.searches(facts) && !grant.sees(facts));
+}
+
+type SearchedGallery = Pick<Gallery, 'classes' | 'hasMinors'>;
+
+/**
+ * Policies may permit of a class those of age alone, or minors alone. The latter are asked about only where there are
+ * any.
+ */
+function rulesBy(kept: Kept, grant: Grant, { classes, hasMinors }: SearchedGallery, isMeant: Decide): MaskedRules {
+  const ofAge = maskOf(kept.ofAge, grant, classes, isMeant);
+  const isOfMinors: Decide = (recordClass) => isMeant(withFact(recordClass, MINOR));
+  const minors = maskOf(kept.minors, grant, classes, isOfMinors);
+  if (!hasMinors) return { classes: ofAge, minors };
+  const isOfEither = (recordClass: RecordClass) => ofAge.allows(recordClass) || minors.allows(recordClass);
+  return { classes: maskOf(kept.either, grant, classes, isOfEither), ofAge, minors };
 }
 
 /**
  * What policies decide by about a subject at an instant. Policies know no time: until a subject comes of age, its record
- * has the caveat of a minor for them.
+ * has the caveat of a minor for them. So it has that of a suspended one while it is suspended.
  */
 export function factsAt({ recordClass, attributes }: SubjectEntry, instantMs: number): RecordFacts {
-  return isStillMinor(attributes.minorUntilMs, instantMs) ? factsOfMinors(recordClass) : recordClass;
+  const aged = isStillMinor(attributes.minorUntilMs, instantMs) ? withFact(recordClass, MINOR) : recordClass;
+  return isSuspended(attributes) ? withFact(aged, SUSPENDED) : aged;
 }
 
-function factsOfMinors(recordClass: RecordClass): RecordFacts {
-  let facts = minorFacts.get(recordClass);
-  if (facts === undefined) {
-    const { contributor, caveats, provenance } = recordClass;
-    facts = { contributor, caveats: [...new Set([...caveats, MINOR])], provenance };
-    minorFacts.set(recordClass, facts);
-  }
+function withFact(record: RecordFacts, caveat: string): RecordFacts {
+  const known = further.get(caveat)?.get(record);
+  if (known !== undefined) return known;
+  const { contributor, caveats, provenance } = record;
+  const facts = { contributor, caveats: withCaveat(caveats, caveat), provenance };
+  further.get(caveat)?.set(record, facts);
   return facts;
 }
 
-/** The record classes that a search may find and its caller may see. */
-function classesOf(grant: Grant, classes: RecordClasses): ClassMask {
-  return maskOf(masks, grant, classes, (recordClass) => grant.searches(recordClass) && grant.sees(recordClass));
-}
-
-/** The record classes that are searched without being shown to the caller: their owners alone are told. */
-function silentClassesOf(grant: Grant, classes: RecordClasses): ClassMask {
-  return maskOf(silentMasks, grant, classes, (recordClass) => grant.searches(recordClass) && !grant.sees(recordClass));
-}
-
 function maskOf(
-  kept: WeakMap<Grant, ClassMask>,
+  kept: Masks,
   grant: Grant,
   classes: RecordClasses,
   decide: (recordClass: RecordClass) => boolean,

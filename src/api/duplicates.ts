@@ -6,7 +6,7 @@ import type { Grant } from '../access/grant.ts';
 import { factsAt, searchRulesOf } from './class-masks.ts';
 import { disclosePairs, pairLimit, type PairDisclosure } from './disclosed-duplicates.ts';
 import { isWatched, NO_RECORD } from './safeguards.ts';
-import { isFound, type Scope } from '../gallery/scope.ts';
+import { isFound, masksOf, type Scope } from '../gallery/scope.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
 import type {
   DuplicatePair,
@@ -72,7 +72,7 @@ export async function findDuplicates(
   service.requireReady();
   const { searcher, served } = service;
   served.current.requireKnown(request.galleries);
-  const scope: Scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current.classes) };
+  const scope: Scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current) };
   const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
@@ -136,7 +136,7 @@ async function planned(
   grant: Grant,
   signal: AbortSignal,
 ): Promise<Plan> {
-  await scope.classes?.prepare(signal);
+  for (const mask of masksOf(scope)) await mask.prepare(signal);
   const gallery = served.current;
   const instantMs = gallery.now();
   const isWanted = (subject: SubjectEntry) => isFound(subject, scope, instantMs);

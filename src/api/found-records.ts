@@ -2,7 +2,8 @@
 import type { Grant } from '../access/grant.ts';
 import type { FoundRecord } from '../audit/hit-entries.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
-import type { RecordClasses } from '../gallery/record-classes.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import { MINOR, withCaveat } from '../gallery/record-life.ts';
 import type { ClassRules } from '../gallery/scope.ts';
 import { thresholdFor } from '../matching/rates/fusion.ts';
 import { thresholdOf } from '../matching/search/candidate-list.ts';
@@ -23,7 +24,7 @@ export function shownRecords({ result }: Identified, shown: IdentifyResponse, ta
   return result.candidates.flatMap(({ subject, log10Fmr, band, isMinor }) => {
     const rank = ranks.get(subject.subjectId);
     if (rank === undefined || log10Fmr > thresholdOf(isMinor, standard)) return [];
-    return [{ ...factsOf(subject), rank, log10Fmr, band, silent: false }];
+    return [{ ...factsOf(subject, isMinor), rank, log10Fmr, band, silent: false }];
   });
 }
 
@@ -35,11 +36,11 @@ export function shownRecords({ result }: Identified, shown: IdentifyResponse, ta
  */
 export async function unshownClasses(
   grant: Grant,
-  classes: RecordClasses,
+  gallery: Gallery,
   signal: AbortSignal,
 ): Promise<ClassRules | undefined> {
-  const rules = silentRulesOf(grant, classes);
-  return (await searchedClasses(rules.classes, classes, signal)).count === 0 ? undefined : rules;
+  const rules = silentRulesOf(grant, gallery);
+  return (await searchedClasses(rules.classes, gallery.classes, signal)).count === 0 ? undefined : rules;
 }
 
 /**
@@ -53,16 +54,17 @@ export function silentRecords({ result, unshown }: Identified, targetFpir: numbe
   const standard = thresholdFor(targetFpir, result.subjectsSearched + unshown.subjectsSearched);
   const weakest = Math.min(standard, WEAKEST_CANDIDATE_LOG10);
   const found = unshown.candidates.filter(({ log10Fmr, isMinor }) => log10Fmr <= thresholdOf(isMinor, weakest));
-  return found.map(({ subject, log10Fmr, band }) => {
-    return { ...factsOf(subject), rank: undefined, log10Fmr, band, silent: true };
+  return found.map(({ subject, log10Fmr, band, isMinor }) => {
+    return { ...factsOf(subject, isMinor), rank: undefined, log10Fmr, band, silent: true };
   });
 }
 
-/** A subject that a comparison matched. @param log10Fmr - fused */
-export function matchedRecord(subject: SubjectEntry, log10Fmr: number): FoundRecord {
-  return { ...factsOf(subject), rank: undefined, log10Fmr, band: 'review', silent: false };
+/** A subject that a comparison matched. @param log10Fmr - fused @param isMinor - when it was compared */
+export function matchedRecord(subject: SubjectEntry, log10Fmr: number, isMinor: boolean): FoundRecord {
+  return { ...factsOf(subject, isMinor), rank: undefined, log10Fmr, band: 'review', silent: false };
 }
 
-function factsOf({ subjectId, attributes: { contributor, caveats, provenance } }: SubjectEntry) {
-  return { subjectId, owner: contributor, caveats, provenance };
+/** Who is told of a minor is decided by what it was when it was found, also once it has come of age. */
+function factsOf({ subjectId, attributes: { contributor, caveats, provenance } }: SubjectEntry, isMinor: boolean) {
+  return { subjectId, owner: contributor, caveats: isMinor ? withCaveat(caveats, MINOR) : caveats, provenance };
 }

@@ -133,13 +133,12 @@ async function answerIdentify(
   const maxCandidates = request.maxCandidates || DEFAULT_CANDIDATES;
   const asked = toThreshold(request.threshold);
   const isCoarse = answer.rates === 'powers';
-  const { classes, minors } = searchRulesOf(grant, served.current.classes);
+  const rules = searchRulesOf(grant, served.current);
   const query = {
     samples,
     galleries: [...grant.galleries],
-    classes,
-    minors,
-    unshown: await unshownClasses(grant, served.current.classes, context.signal),
+    ...rules,
+    unshown: await unshownClasses(grant, served.current, context.signal),
     // Which of equal rounded rates are shown must not depend on the exact ones.
     maxCandidates: isCoarse ? Math.max(maxCandidates, COARSE_LIST) : maxCandidates,
     threshold: isCoarse ? disclosableThreshold(asked, targetFpir) : asked,
@@ -149,7 +148,7 @@ async function answerIdentify(
     allowPartial: request.allowPartial === true,
     firstHit: request.firstHit === true,
   };
-  const rules: IdentifyDisclosure = {
+  const disclosed: IdentifyDisclosure = {
     answer,
     of: (subjectId) => {
       const subject = served.current.subject(subjectId);
@@ -166,11 +165,11 @@ async function answerIdentify(
   };
   const toResponse = (found: Identified) => {
     const whole = identifyResponse(context.requestId, found, performance.now() - started);
-    return discloseIdentify(isWatched(grant) ? withinStandard(whole, targetFpir) : whole, rules);
+    return discloseIdentify(isWatched(grant) ? withinStandard(whole, targetFpir) : whole, disclosed);
   };
   const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
   context.account({ probe });
-  context.account({ classes: await searchedClasses(classes, served.current.classes, context.signal) });
+  context.account({ classes: await searchedClasses(rules.classes, served.current.classes, context.signal) });
   // An early answer leaves when its record is durable, and before the last one.
   let early = Promise.resolve();
   const tell = (first: Identified) => {
@@ -244,7 +243,7 @@ async function answerVerify(
   const action = subjectId === undefined ? 'compare' : 'verify';
   const grant = context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
   const { served } = service;
-  const scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current.classes) };
+  const scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current) };
   const instantMs = served.current.now();
   const claimed = subjectId === undefined ? undefined : served.current.subject(subjectId);
   // What the caller may not find is treated as if it were not there: no refusal and no price may tell them apart.
@@ -286,11 +285,11 @@ async function answerVerify(
   context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions), ...rate });
   const referenceWarnings = toWireWarnings(references ?? []);
   const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
-  const isMatch =
-    claimed !== undefined &&
-    facts !== NO_RECORD &&
-    result.log10Fmr <= thresholdOf(isMinorAt(claimed.attributes, instantMs), WEAK_ANSWER_LOG10);
-  if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr)]);
+  if (claimed !== undefined && facts !== NO_RECORD) {
+    const isMinor = isMinorAt(claimed.attributes, instantMs);
+    const isMatch = result.log10Fmr <= thresholdOf(isMinor, WEAK_ANSWER_LOG10);
+    if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr, isMinor)]);
+  }
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
   if (isBudgeted) note(service.budgets.answered(grant.client, key, disclosed.log10Fmr, count));
   return disclosed;

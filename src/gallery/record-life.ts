@@ -30,6 +30,16 @@ export function searchedUntilMs({
   return first === Infinity ? undefined : first;
 }
 
+/** Whether a record is kept and not searched, whatever the time. */
+export function isSuspended({ searchedUntilMs: until }: { readonly searchedUntilMs: number | undefined }): boolean {
+  return until === NEVER_SEARCHED_MS;
+}
+
+/** Caveats with one more, once. */
+export function withCaveat(caveats: readonly string[], caveat: string): readonly string[] {
+  return caveats.includes(caveat) ? caveats : [...caveats, caveat];
+}
+
 /** Whether a record may be a strong candidate, whatever its score. */
 export function mayBeStrong({
   provenance,

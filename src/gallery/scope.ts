@@ -1,16 +1,18 @@
 import type { SubjectEntry } from './catalogue.ts';
 import type { ClassMask } from './class-mask.ts';
-import { isStillMinor } from './record-life.ts';
+import { isStillMinor, isSuspended } from './record-life.ts';
 import type { RecordClass } from './record-classes.ts';
 import { isBefore } from './subject-filter.ts';
 
 /** The record classes that a search may find. */
 export interface ClassRules {
-  /** Record classes that the caller may search; undefined: every class. */
+  /** Record classes of which it may find subjects; undefined: every class. */
   readonly classes: ClassMask | undefined;
+  /** Those of them of which it may find subjects of age. Not given: all of them. */
+  readonly ofAge?: ClassMask | undefined;
   /**
-   * Those of them of which it may also search the subjects that are minors at the instant of the search. Not given: of
-   * none; 'all': of all.
+   * Those of them of which it may find subjects that are minors at the instant of the search. Not given: none; 'all': all
+   * of them.
    */
   readonly minors?: ClassMask | 'all' | undefined;
 }
@@ -40,14 +42,28 @@ export function isFound(subject: SubjectEntry, scope: Scope, instantMs: number):
   return isBefore(instantMs, subject.attributes.searchedUntilMs) && mayBeKnown(subject, scope, instantMs);
 }
 
-/** Whether a caller may know that there is a subject: it is found, or has passed one of its limits in time. */
+/**
+ * Whether a caller may know that there is a subject: it is found, or has passed a limit in time. One that is suspended is
+ * for its owner to know of.
+ */
 export function mayBeKnown(subject: SubjectEntry, scope: Scope, instantMs: number): boolean {
-  const isHidden =
-    isStillMinor(subject.attributes.minorUntilMs, instantMs) && !minorsAreAllowed(scope, subject.recordClass);
-  return !isHidden && inScope(subject, scope);
+  const { attributes, recordClass } = subject;
+  if (isSuspended(attributes)) return false;
+  const isMinor = isStillMinor(attributes.minorUntilMs, instantMs);
+  return (isMinor ? minorsAreAllowed : ofAgeAreAllowed)(scope, recordClass) && inScope(subject, scope);
 }
 
-/** Whether a search may find the minors of a class. */
+/** Whether a search may find the minors of a class that it may search. */
 export function minorsAreAllowed({ minors }: ClassRules, recordClass: RecordClass): boolean {
   return minors === 'all' || minors?.allows(recordClass) === true;
+}
+
+/** Whether a search may find the subjects of age of a class that it may search. */
+export function ofAgeAreAllowed({ ofAge }: ClassRules, recordClass: RecordClass): boolean {
+  return ofAge === undefined || ofAge.allows(recordClass);
+}
+
+/** The masks by which a search decides. */
+export function masksOf({ classes, ofAge, minors }: ClassRules): ClassMask[] {
+  return [classes, ofAge, minors].filter((mask) => mask !== undefined && mask !== 'all');
 }

@@ -4,7 +4,7 @@ import { Membership, MAX_LISTED } from './membership.ts';
 import type { RecordClasses } from './record-classes.ts';
 import { EVERYTHING, type Scope } from './scope.ts';
 import { SubjectCounts, type Standing } from './subject-counts.ts';
-import { ClassColumn, MinorMask, TimeColumn, type MinorFilter, type SubjectFilter } from './subject-filter.ts';
+import { AgeMask, ClassColumn, TimeColumn, type AgeFilter, type SubjectFilter } from './subject-filter.ts';
 
 /**
  * Which subjects a search may find, and how many there are: by gallery, by record class, and by the instant of the
@@ -96,12 +96,12 @@ export class Scopes {
     const times = new Float64Array(this.#endColumn.shared);
     const ids = new Uint32Array(this.#classColumn.shared);
     const allowed = this.masks(classes) && classes !== undefined ? new Uint8Array(classes.shared) : undefined;
-    const minorFilter = this.#minorsAt(scope, instantMs);
-    const minors = minorFilter && new MinorMask(minorFilter);
+    const ageFilter = this.#agesAt(scope, instantMs);
+    const ages = ageFilter && new AgeMask(ageFilter);
     const end = Math.max(0, ...members.map(({ shared }) => shared.byteLength));
     for (let ordinal = 0; ordinal < end; ordinal++) {
       if (!(times[ordinal] > instantMs) || (allowed !== undefined && !(allowed[ids[ordinal]] > 0))) continue;
-      if (members.some((gallery) => gallery.has(ordinal)) && minors?.hides(ordinal) !== true) count++;
+      if (members.some((gallery) => gallery.has(ordinal)) && ages?.hides(ordinal) !== true) count++;
     }
     return count;
   }
@@ -120,9 +120,9 @@ export class Scopes {
     // Of those that the caller might find: how subjects are chosen must not follow from masked ones.
     const anyIsOver = this.#counts.overAt(instantMs, isMasked ? mask : undefined) > 0;
     const expiry = anyIsOver ? { times: this.#endColumn.shared, instantMs } : undefined;
-    const minors = this.#minorsAt(scope, instantMs);
-    const isNone = [scopes, expiry, classes, minors].every((one) => one === undefined);
-    return isNone ? undefined : { scopes, expiry, classes, minors };
+    const ages = this.#agesAt(scope, instantMs);
+    const isNone = [scopes, expiry, classes, ages].every((one) => one === undefined);
+    return isNone ? undefined : { scopes, expiry, classes, ages };
   }
 
   /** The ordinals of the galleries' members, those too that no search finds; undefined: too many to list. */
@@ -141,14 +141,17 @@ export class Scopes {
     return this.#counts.overAt(instantMs) === 0 ? [] : this.#endColumn.over(instantMs, ordinalEnd);
   }
 
-  /** @returns undefined: there are no minors that may not be found */
-  #minorsAt(scope: Scope, instantMs: number): MinorFilter | undefined {
-    // It decides about the classes of all minors, so that the shared answers are complete.
-    if (this.#counts.hiddenMinorsAt(scope, instantMs) === 0) return undefined;
-    const { minors } = scope;
-    const isAsked = minors !== undefined && minors !== 'all';
-    const classes = isAsked ? { ids: this.#classColumn.shared, allowed: minors.shared } : undefined;
-    return { ends: this.#minorColumn.shared, instantMs, classes };
+  /** @returns undefined: the age of a subject keeps none from being found */
+  #agesAt({ classes, ofAge, minors }: Scope, instantMs: number): AgeFilter | undefined {
+    // It decides about every class that is searched, so that the shared answers are complete.
+    if (this.#counts.hiddenByAgeAt({ classes, ofAge, minors }, instantMs) === 0) return undefined;
+    const ids = this.#classColumn.shared;
+    return {
+      ends: this.#minorColumn.shared,
+      instantMs,
+      ofAge: ofAge && { ids, allowed: ofAge.shared },
+      minors: minors === 'all' ? 'all' : minors && { ids, allowed: minors.shared },
+    };
   }
 
   #setColumns(ordinal: number, { searchedUntilMs, minorUntilMs, recordClass }: Standing): void {

@@ -1,7 +1,7 @@
 import type { SubjectAttributes } from './catalogue.ts';
 import type { ClassMask } from './class-mask.ts';
 import type { RecordClass } from './record-classes.ts';
-import { minorsAreAllowed, type ClassRules } from './scope.ts';
+import { minorsAreAllowed, ofAgeAreAllowed, type ClassRules } from './scope.ts';
 import { SortedTimes } from './sorted-times.ts';
 
 /** What decides whether a subject is in the scope of a search. */
@@ -104,23 +104,30 @@ export class SubjectCounts {
   sizeAt(rules: ClassRules, instantMs: number): number {
     const { classes } = rules;
     if (classes === undefined)
-      return this.#all.size - this.#all.overAt(instantMs) - this.hiddenMinorsAt(rules, instantMs);
+      return this.#all.size - this.#all.overAt(instantMs) - this.hiddenByAgeAt(rules, instantMs);
     let size = 0;
     for (const [recordClass, count] of this.#byClass)
       if (classes.allows(recordClass)) size += count.size - count.overAt(instantMs);
-    return size - this.hiddenMinorsAt(rules, instantMs);
+    return size - this.hiddenByAgeAt(rules, instantMs);
   }
 
-  /** Number of subjects that are not found because they are minors. */
-  hiddenMinorsAt(rules: ClassRules, instantMs: number): number {
-    const { classes, minors } = rules;
-    const all = this.#all.minorsAt(instantMs);
-    if (minors === 'all' || all === 0) return 0;
-    if (classes === undefined && minors === undefined) return all;
+  /**
+   * Number of subjects of classes that are searched which are not found, because they are minors or because they are of
+   * age. Asks about each class that has any.
+   */
+  hiddenByAgeAt(rules: ClassRules, instantMs: number): number {
+    const { classes, ofAge, minors } = rules;
+    if (ofAge === undefined) {
+      const all = this.#all.minorsAt(instantMs);
+      if (minors === 'all' || all === 0) return 0;
+      if (classes === undefined && minors === undefined) return all;
+    }
     let hidden = 0;
     for (const [recordClass, count] of this.#byClass) {
-      const own = count.minorsAt(instantMs);
-      if (own > 0 && classes?.allows(recordClass) !== false && !minorsAreAllowed(rules, recordClass)) hidden += own;
+      if (classes?.allows(recordClass) === false) continue;
+      const young = count.minorsAt(instantMs);
+      if (young > 0 && !minorsAreAllowed(rules, recordClass)) hidden += young;
+      if (!ofAgeAreAllowed(rules, recordClass)) hidden += count.size - count.overAt(instantMs) - young;
     }
     return hidden;
   }

@@ -6,13 +6,15 @@ export interface ClassFilter {
   readonly allowed: SharedArrayBuffer;
 }
 
-/** The minors that a search may not find, in the form that workers read. */
-export interface MinorFilter {
+/** The subjects that a search may not find because of their age, in the form that workers read. */
+export interface AgeFilter {
   /** f64 for each ordinal: until then the subject is a minor; -Infinity: it is of age. */
   readonly ends: SharedArrayBuffer;
   readonly instantMs: number;
+  /** Classes of which subjects of age may be found; undefined: all. */
+  readonly ofAge: ClassFilter | undefined;
   /** Classes of which minors may be found; undefined: none. */
-  readonly classes: ClassFilter | undefined;
+  readonly minors: ClassFilter | 'all' | undefined;
 }
 
 /**
@@ -26,13 +28,13 @@ export interface SubjectFilter {
   readonly expiry: { readonly times: SharedArrayBuffer; readonly instantMs: number } | undefined;
   /** Undefined: every subject is of a class that may be searched. */
   readonly classes: ClassFilter | undefined;
-  /** Undefined: there are no minors that may not be found. */
-  readonly minors: MinorFilter | undefined;
+  /** Undefined: the age of a subject keeps none from being found. */
+  readonly ages: AgeFilter | undefined;
 }
 
 /** The part of a filter that is not about the classes of all subjects; undefined: there is none. */
 export function withoutClasses(filter: SubjectFilter | undefined): SubjectFilter | undefined {
-  if (filter?.scopes === undefined && filter?.expiry === undefined && filter?.minors === undefined) return undefined;
+  if (filter?.scopes === undefined && filter?.expiry === undefined && filter?.ages === undefined) return undefined;
   return { ...filter, classes: undefined };
 }
 
@@ -108,37 +110,49 @@ export function clearMasked(values: Uint8Array, owners: Uint32Array, { ids, allo
   for (let i = 0; i < values.length; i++) if (!(isAllowed[classOf[owners[i]]] > 0)) values[i] = 0;
 }
 
-/** Tells by ordinal which subjects are minors that a search may not find. */
-export class MinorMask {
+interface ClassBytes {
+  readonly ids: Uint32Array;
+  readonly allowed: Uint8Array;
+}
+
+function bytesOf({ ids, allowed }: ClassFilter): ClassBytes {
+  return { ids: new Uint32Array(ids), allowed: new Uint8Array(allowed) };
+}
+
+/** Tells by ordinal which subjects a search may not find because of their age. */
+export class AgeMask {
   readonly #ends: Float64Array;
   readonly #instantMs: number;
-  readonly #classes: { readonly ids: Uint32Array; readonly allowed: Uint8Array } | undefined;
+  readonly #ofAge: ClassBytes | 'all';
+  readonly #minors: ClassBytes | 'all' | undefined;
 
-  constructor({ ends, instantMs, classes }: MinorFilter) {
+  constructor({ ends, instantMs, ofAge, minors }: AgeFilter) {
     this.#ends = new Float64Array(ends);
     this.#instantMs = instantMs;
-    this.#classes = classes && { ids: new Uint32Array(classes.ids), allowed: new Uint8Array(classes.allowed) };
+    this.#ofAge = ofAge === undefined ? 'all' : bytesOf(ofAge);
+    this.#minors = minors === 'all' ? 'all' : minors && bytesOf(minors);
   }
 
   /** Subjects newer than the search are hidden, too. */
   hides(ordinal: number): boolean {
-    if (this.#ends[ordinal] <= this.#instantMs) return false;
-    const classes = this.#classes;
-    return classes === undefined || !(classes.allowed[classes.ids[ordinal]] > 0);
+    if (ordinal >= this.#ends.length) return true;
+    const allowed = this.#ends[ordinal] <= this.#instantMs ? this.#ofAge : this.#minors;
+    if (allowed === 'all') return false;
+    return allowed === undefined || !(allowed.allowed[allowed.ids[ordinal]] > 0);
   }
 }
 
 /** Applies a filter to references. */
 export class SubjectMask {
-  readonly #classes: { readonly ids: Uint32Array; readonly allowed: Uint8Array } | undefined;
+  readonly #classes: ClassBytes | undefined;
   readonly #scopes: readonly Uint8Array[] | undefined;
   readonly #times: Float64Array | undefined;
   readonly #instantMs: number;
-  readonly #minors: MinorMask | undefined;
+  readonly #ages: AgeMask | undefined;
 
-  constructor({ scopes, expiry, classes, minors }: SubjectFilter) {
-    this.#minors = minors && new MinorMask(minors);
-    this.#classes = classes && { ids: new Uint32Array(classes.ids), allowed: new Uint8Array(classes.allowed) };
+  constructor({ scopes, expiry, classes, ages }: SubjectFilter) {
+    this.#ages = ages && new AgeMask(ages);
+    this.#classes = classes && bytesOf(classes);
     this.#scopes = scopes?.map((scope) => new Uint8Array(scope));
     this.#times = expiry && new Float64Array(expiry.times);
     this.#instantMs = expiry?.instantMs ?? 0;
@@ -164,7 +178,7 @@ export class SubjectMask {
     const classes = this.#classes;
     if (classes !== undefined && !(classes.allowed[classes.ids[ordinal]] > 0)) return false;
     if (this.#times !== undefined && !(this.#times[ordinal] > this.#instantMs)) return false;
-    if (this.#minors?.hides(ordinal) === true) return false;
+    if (this.#ages?.hides(ordinal) === true) return false;
     if (this.#scopes === undefined) return true;
     for (const scope of this.#scopes) if (scope[ordinal] > 0) return true;
     return false;

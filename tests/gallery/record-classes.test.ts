@@ -266,7 +266,7 @@ describe('a gallery with a mask', () => {
     new Uint8Array(allowed)[0] = 1;
     const owners = Uint32Array.of(0, 1, 2);
     const out = new Int32Array(3);
-    const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed }, minors: undefined };
+    const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed }, ages: undefined };
     expect(new SubjectMask(filter).copyEntries(Int32Array.of(4, 5, 6), owners, out)).toBe(1);
     expect([...out]).toEqual([4, 0, 0]);
     const values = Uint8Array.of(4, 5, 6);

@@ -189,13 +189,13 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
     const table = Uint16Array.of(0, 0, 4096, 1);
     for (const instantMs of [999, 1000]) {
       memory.rank([[{ owners, values }]], 200, table);
-      memory.mask({ scopes: [even, third], expiry: { times, instantMs }, classes: undefined, minors: undefined }, 200);
+      memory.mask({ scopes: [even, third], expiry: { times, instantMs }, classes: undefined, ages: undefined }, 200);
       const chosen = memory.choose(300, 200);
       const isHidden = (ordinal: number) => ordinal >= 190 || (instantMs === 1000 && expires(ordinal));
       expect([...chosen]).toEqual([...owners].filter((ordinal) => inScope(ordinal) && !isHidden(ordinal)));
       memory.release(chosen);
     }
-    // Minors until an instant, of whom those of one class may be found; with expiries, and without.
+    // Minors until an instant: of one class subjects of age, minors or both may be found; with expiries, and without.
     const [ends, ids, allowed] = [
       new SharedArrayBuffer(8 * 190),
       new SharedArrayBuffer(4 * 190),
@@ -204,17 +204,22 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
     new Float64Array(ends).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 7 === 0 ? 1001 : -Infinity));
     new Uint32Array(ids).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 2));
     new Uint8Array(allowed)[1] = 1;
-    for (const classes of [undefined, { ids, allowed }]) {
+    const odd = { ids, allowed };
+    const rules = [undefined, odd].flatMap((ofAge) =>
+      [undefined, odd, 'all' as const].map((minors) => ({ ofAge, minors })),
+    );
+    for (const { ofAge, minors } of rules) {
       for (const expiry of [undefined, { times, instantMs: 1000 }]) {
         for (const instantMs of [1000, 1001]) {
-          const isMinor = (ordinal: number) => instantMs === 1000 && ordinal % 7 === 0;
+          const mayBe = (ordinal: number) => {
+            const rule = instantMs === 1000 && ordinal % 7 === 0 ? minors : (ofAge ?? 'all');
+            return rule === 'all' || (rule !== undefined && ordinal % 2 === 1);
+          };
+          // From 190 on, subjects are newer than the search.
           const isHidden = (ordinal: number) =>
-            ordinal >= 190 ||
-            (expiry !== undefined && expires(ordinal)) ||
-            (isMinor(ordinal) && !(classes !== undefined && ordinal % 2 === 1));
+            ordinal >= 190 || (expiry !== undefined && expires(ordinal)) || !mayBe(ordinal);
           memory.rank([[{ owners, values }]], 200, table);
-          const filter = { scopes: undefined, expiry, classes: undefined, minors: { ends, instantMs, classes } };
-          memory.mask(filter, 200);
+          memory.mask({ scopes: undefined, expiry, classes: undefined, ages: { ends, instantMs, ofAge, minors } }, 200);
           const chosen = memory.choose(300, 200);
           expect([...chosen]).toEqual([...owners].filter((ordinal) => !isHidden(ordinal)));
           memory.release(chosen);

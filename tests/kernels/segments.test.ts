@@ -62,7 +62,7 @@ describe('a scan of a segment', () => {
     for (const instantMs of [999, 1000]) {
       const isHidden = (ordinal: number) => !isMember(ordinal) || (instantMs === 1000 && ordinal % 2 > 0);
       const out = new Int16Array(130);
-      const filter = { scopes: [members], expiry: { times, instantMs }, classes: undefined, minors: undefined };
+      const filter = { scopes: [members], expiry: { times, instantMs }, classes: undefined, ages: undefined };
       const counts = reader.scan(probe, 20, 150, out, go(), filter);
       const passed = Array.from(out, (_, i) => 20 + i).filter((ordinal) => !isHidden(ordinal)).length;
       expect(counts).toEqual({ read: 130, passed, searched: passed });
@@ -89,7 +89,7 @@ describe('a scan of a segment', () => {
       const passes = (i: number) => i > 5000 && i % oneIn === 0;
       new Uint32Array(ids).forEach((_, i, all) => (all[i] = passes(i) ? 1 : 4));
       const out = new Int16Array(count);
-      const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed }, minors: undefined };
+      const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed }, ages: undefined };
       const { searched, passed } = reader.scan(face, 0, count, out, go(), filter);
       const all = [...everything.keys()];
       const isRight = (i: number) => out[i] === (passes(i) ? everything[i] : REMOVED_SIMILARITY);

@@ -1,9 +1,8 @@
 import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../../gallery/catalogue.ts';
-import { ClassMask } from '../../gallery/class-mask.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
 import type { SearchTicket } from '../../gallery/reclamation.ts';
-import { isFound, type Scope } from '../../gallery/scope.ts';
+import { isFound, masksOf, type Scope } from '../../gallery/scope.ts';
 import { placesOf, type Place, type Segment } from '../../gallery/segment.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
@@ -47,18 +46,16 @@ export class SearchView {
    * same subjects get the same instant.
    */
   constructor(gallery: Gallery, probes: readonly Probe[], scope: Scope, instantMs = gallery.now()) {
-    const { classes, minors } = scope;
-    if ([classes, minors].some((one) => one instanceof ClassMask && !one.isOf(gallery.classes)))
+    const { classes } = scope;
+    const masks = masksOf(scope);
+    if (masks.some((one) => !one.isOf(gallery.classes)))
       throw new RangeError('the mask is about the classes of other galleries');
     this.#gallery = gallery;
     this.#scope = scope;
     // First: it decides about all classes of the gallery. What that throws leaves nothing to be closed.
     const mask = classes !== undefined && gallery.masks(classes) ? classes : undefined;
     this.isMasked = mask !== undefined;
-    this.#ticket = gallery.beginSearch(
-      instantMs,
-      [classes, minors].filter((one) => one instanceof ClassMask),
-    );
+    this.#ticket = gallery.beginSearch(instantMs, masks);
     this.version = this.#ticket.version;
     this.instantMs = instantMs;
     this.subjectsInScope = gallery.subjectsInScope(scope, instantMs);

@@ -135,19 +135,19 @@ export class Searcher {
     const { served, planner, audit, pool, admission, targetFpir } = this.#parts;
     // A misspelled gallery name would return an empty list for every enrolled subject.
     served.current.requireKnown(query.galleries);
-    const { allowPartial: partial, isExact, maxCandidates, explain, classes, minors } = query;
+    const { allowPartial: partial, isExact, maxCandidates, explain, classes, ofAge, minors } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
     const { search, result, source, unshown } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
       query.admit?.(probes);
-      await this.#prepareRules({ classes, minors }, signal);
+      await this.#prepareRules(query, signal);
       if (query.unshown !== undefined) await this.#prepareRules(query.unshown, signal);
       let source: CandidateSource | undefined;
       const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
       const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
       const search: SearchRequest = {
         probes,
-        scope: { galleries: new Set(query.galleries), classes, minors },
+        scope: { galleries: new Set(query.galleries), classes, ofAge, minors },
         maxCandidates,
         threshold: query.threshold ?? { targetFpir },
         standardFpir: targetFpir,
@@ -194,7 +194,7 @@ export class Searcher {
     const { served, planner, pool, targetFpir } = this.#parts;
     const request = {
       ...search,
-      scope: { galleries: search.scope.galleries, classes: unshown.classes, minors: unshown.minors },
+      scope: { ...unshown, galleries: search.scope.galleries },
       maxCandidates: MAX_UNSHOWN,
       threshold: { targetFpir },
       explain: false,
@@ -272,12 +272,13 @@ export class Searcher {
     const gallery = this.#parts.served.current;
     const subject = gallery.subject(subjectId);
     if (subject !== undefined) return mayBeKnown(subject, scope, gallery.now());
-    return scope.galleries.size === 0 && !gallery.masks(scope.classes);
+    return scope.galleries.size === 0 && !gallery.masks(scope.classes) && !gallery.masks(scope.ofAge);
   }
 
   /** Decides about record classes between turns of the event loop. About minors only where there are any. */
-  async #prepareRules({ classes, minors }: ClassRules, signal: AbortSignal): Promise<void> {
+  async #prepareRules({ classes, ofAge, minors }: ClassRules, signal: AbortSignal): Promise<void> {
     await classes?.prepare(signal);
+    await ofAge?.prepare(signal);
     if (minors !== 'all' && this.#parts.served.current.hasMinors) await minors?.prepare(signal);
   }
 

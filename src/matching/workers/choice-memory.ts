@@ -1,5 +1,5 @@
 import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
-import { MinorMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
+import { AgeMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { instantiateCandidateKernels, MAX_INSTANCES, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import { joined } from './joined-arrays.ts';
@@ -93,7 +93,7 @@ export class ChoiceMemory {
   }
 
   /** Drops subjects outside the filter. */
-  mask({ scopes, expiry, minors }: SubjectFilter, ordinals: number): void {
+  mask({ scopes, expiry, ages }: SubjectFilter, ordinals: number): void {
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const { best, sums, list } = layout;
     // Ordinals beyond the end of a column are newer than the search.
@@ -107,15 +107,15 @@ export class ChoiceMemory {
       }
       kernels.maskOutside(sums, best, aligned(ordinals));
     }
-    if (expiry === undefined && minors === undefined) return;
+    if (expiry === undefined && ages === undefined) return;
     const times = expiry && new Float64Array(expiry.times);
-    const hidden = minors && new MinorMask(minors);
-    const instantMs = expiry?.instantMs ?? minors?.instantMs ?? 0;
+    const hidden = ages && new AgeMask(ages);
+    const instantMs = expiry?.instantMs ?? ages?.instantMs ?? 0;
     for (let from = 0; from < ordinals; from += CHUNK) {
       const count = Math.min(CHUNK, ordinals - from);
       const copied = new Float64Array(buffer, layout.owners, count).fill(times === undefined ? Infinity : -Infinity);
       if (times !== undefined) copied.set(times.subarray(from, from + count));
-      // For the kernel, a minor that may not be found is a subject past its limit.
+      // For the kernel, a subject that may not be found because of its age is one past its limit.
       if (hidden !== undefined) for (let i = 0; i < count; i++) if (hidden.hides(from + i)) copied[i] = -Infinity;
       kernels.maskExpired(sums + 2 * from, layout.owners, count, instantMs);
     }
