@@ -4,7 +4,7 @@ import type { Purpose as PolicyPurpose } from '../access/actions.ts';
 import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { Failure } from '../failure.ts';
 import { wallClock } from '../gallery/clock.ts';
-import { isStillMinor, MINOR, SUSPENDED } from '../gallery/record-life.ts';
+import { isStillMinor, MINOR, SUSPENDED, withCaveat } from '../gallery/record-life.ts';
 import type { CallContext } from './call.ts';
 
 const PURPOSES: ReadonlyMap<Purpose, PolicyPurpose> = new Map([
@@ -19,11 +19,11 @@ export function policyPurpose(purpose: Purpose): PolicyPurpose {
   return PURPOSES.get(purpose) ?? 'none';
 }
 
-/** A record with the galleries that it belongs to. */
-type Placed = RecordFacts & { readonly galleries: Iterable<string> };
+/** A record with what its owner limits it by, beside its caveats. */
+type Limited = RecordFacts & { readonly suspended: boolean; readonly minorUntil: Date | undefined };
 
-/** A record as it is stored. */
-type Stored = Placed & { readonly suspended: boolean; readonly minorUntil: Date | undefined };
+/** A record with the galleries that it belongs to. */
+type Stored = Limited & { readonly galleries: Iterable<string> };
 
 /** What asks, and what it asks by. */
 interface Asking {
@@ -39,12 +39,12 @@ interface Asking {
 export function permitStoring(
   { requireKnownCaveats }: Asking,
   context: Pick<CallContext, 'authorize'>,
-  record: Placed,
+  record: Stored,
 ): Grant {
   const { contributor, caveats, galleries } = record;
   const grant = inData(() => context.authorize({ purpose: 'none', galleries: [...galleries], contributor }));
   inData(() => requireKnownCaveats(caveats));
-  if (grant.changes(record)) return grant;
+  if (grant.changes(factsNow(record))) return grant;
   const sentence = 'The client may not keep records of this contributor with these caveats.';
   throw new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'data.contributor' });
 }
@@ -65,7 +65,7 @@ function inData<T>(work: () => T): T {
  */
 export function requireMayChange<Record extends Stored>(grant: Grant, record: Record | undefined): Record {
   if (record === undefined || !maySee(grant, record)) throw subjectNotFound();
-  if (grant.changes(record)) return record;
+  if (grant.changes(factsNow(record))) return record;
   const sentence = 'The record belongs to another agency: only its contributor may change or expunge it.';
   throw new Failure('permission-denied', 'RECORD_NOT_PERMITTED', sentence, { field: 'subject_id' });
 }
@@ -75,13 +75,13 @@ export function requireMayChange<Record extends Stored>(grant: Grant, record: Re
  * @param record - as it is stored; undefined: there is none
  * @throws Failure SUBJECT_NOT_FOUND, also where the client may not remove it: whether there is one must not show
  */
-export function requireMayPropose(grant: Grant, record: RecordFacts | undefined): void {
-  if (record === undefined || !grant.changes(record)) throw subjectNotFound();
+export function requireMayPropose(grant: Grant, record: Limited | undefined): void {
+  if (record === undefined || !grant.changes(factsNow(record))) throw subjectNotFound();
 }
 
 /** For the second administrator, who knows of the record. @throws Failure RECORD_NOT_PERMITTED */
-export function requireMayApprove(grant: Grant, record: RecordFacts): void {
-  if (grant.changes(record)) return;
+export function requireMayApprove(grant: Grant, record: Limited): void {
+  if (grant.changes(factsNow(record))) return;
   const sentence = 'The client may not take part in removing this record: another administrator has to.';
   throw new Failure('permission-denied', 'RECORD_NOT_PERMITTED', sentence, { field: 'proposal_id' });
 }
@@ -94,10 +94,10 @@ export function maySee(grant: Grant, record: Stored): boolean {
 }
 
 /** For policies, a suspension and an age have the meaning of the caveats that say the same. */
-function factsNow({ contributor, caveats, provenance, suspended, minorUntil }: Stored): RecordFacts {
+function factsNow({ contributor, caveats, provenance, suspended, minorUntil }: Limited): RecordFacts {
   const isMinor = isStillMinor(minorUntil?.getTime(), wallClock());
-  const more = [...(isMinor ? [MINOR] : []), ...(suspended ? [SUSPENDED] : [])];
-  return { contributor, caveats: [...new Set([...caveats, ...more])], provenance };
+  const aged = isMinor ? withCaveat(caveats, MINOR) : caveats;
+  return { contributor, caveats: suspended ? withCaveat(aged, SUSPENDED) : aged, provenance };
 }
 
 export function subjectNotFound(): Failure {

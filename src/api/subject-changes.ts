@@ -62,7 +62,9 @@ export async function updateSubject(
   const permit = (present: SubjectFacts) => {
     const { contributor } = requireMayChange(grant, present);
     const { galleries = present.galleries, caveats = present.caveats, provenance = present.provenance } = patch;
-    permitStoring(service, context, { contributor, galleries, caveats, provenance });
+    const { suspended = present.suspended, minorUntil = present.minorUntil } = patch;
+    const limits = { suspended, minorUntil: minorUntil ?? undefined };
+    permitStoring(service, context, { contributor, galleries, caveats, provenance, ...limits });
     if (mask.has('data.caveats') || mask.has('data.provenance'))
       requireRoomForClass(service.follower, { contributor, caveats, provenance });
   };
