@@ -142,7 +142,10 @@ describe('a candidate list', () => {
     ];
     for (const changes of capped) {
       const one = { subject: subject('a', changes), scores: [strong] };
-      expect(makeCandidateList([one], rules)).toMatchObject({ band: 'review', candidates: [{ band: 'review' }] });
+      const review = { band: 'review', candidates: [{ band: 'review' }] };
+      expect(makeCandidateList([one], rules)).toMatchObject(review);
+      const pair = { ...rules, searchedWith: one.subject.attributes };
+      expect(makeCandidateList([{ ...one, subject: subject('c') }], pair)).toMatchObject(review);
       const both = makeCandidateList([one, { subject: subject('b'), scores: [strong] }], rules);
       expect(both.candidates.map(({ band }) => band)).toEqual(['review', 'strong-candidate']);
       expect(both.band).toBe('strong-candidate');
@@ -156,14 +159,26 @@ describe('a candidate list', () => {
   it('asks ten times more of a minor, until the instant at which it comes of age', () => {
     const scores = [scored(1800, 'finger:2')];
     const rate = fuse(scores);
-    const listed = (changes: Partial<SubjectAttributes>, thresholdLog10: number, standardThresholdLog10 = -4) =>
+    const listed = (
+      changes: Partial<SubjectAttributes>,
+      thresholdLog10: number,
+      standardThresholdLog10 = -4,
+      searchedWith?: SubjectAttributes,
+    ) =>
       makeCandidateList([{ subject: subject('a', changes), scores }], {
-        ...rules,
-        thresholdLog10,
-        standardThresholdLog10,
+        ...{ ...rules, thresholdLog10, standardThresholdLog10, searchedWith },
       }).candidates;
     for (const minor of [{ minorUntilMs: 1001 }, { caveats: ['MINOR'] }]) {
       expect(listed(minor, rate + 1)).toMatchObject([{ isMinor: true }]);
+      // A pair of records, too, whichever of the two was searched with.
+      for (const pair of [
+        [minor, {}],
+        [{}, minor],
+      ]) {
+        const searchedWith = subjectAttributes({ provenance: 'controlled', ...pair[1] });
+        expect(listed(pair[0], rate + 1, -4, searchedWith)).toMatchObject([{ isMinor: true }]);
+        expect(listed(pair[0], rate + 0.999, -4, searchedWith)).toEqual([]);
+      }
       expect(listed(minor, rate + 0.999)).toEqual([]);
       expect(listed(minor, rate + 4, 0)).toMatchObject([{ band: 'strong-candidate' }]);
       expect(listed(minor, rate + 3.999, 0)).toMatchObject([{ band: 'review' }]);

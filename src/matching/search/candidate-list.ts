@@ -1,4 +1,4 @@
-import type { SubjectEntry } from '../../gallery/catalogue.ts';
+import type { SubjectAttributes, SubjectEntry } from '../../gallery/catalogue.ts';
 import { isMinorAt, mayBeStrong } from '../../gallery/record-life.ts';
 import type { FingerPosition } from '../../templates/finger-template.ts';
 import { fpirOf, fuseLog10Rates, log10OfAny } from '../rates/fusion.ts';
@@ -54,7 +54,7 @@ export interface Candidate {
   /** The FPIR at this rate: the probability that a non-mated search returns a candidate this strong. */
   readonly fpir: number;
   readonly band: Band;
-  /** The subject was a minor at the instant of the search. */
+  /** The subject, or that of the record searched with, was a minor at the instant of the search. */
   readonly isMinor: boolean;
   /** In the order of the probes. */
   readonly scores: readonly SampleScore[];
@@ -113,6 +113,8 @@ export interface ListRules {
   readonly subjectsSearched: number;
   /** Who is a minor is decided at this instant, in ms since 1970. */
   readonly instantMs: number;
+  /** The record that the probes are from. What holds for it as a candidate holds for each pair with it. */
+  readonly searchedWith?: SubjectAttributes | undefined;
 }
 
 /**
@@ -131,11 +133,13 @@ export function makeCandidateList(
   scored: readonly { subject: SubjectEntry; scores: readonly SampleScore[] }[],
   rules: ListRules,
 ): CandidateList {
+  const own = rules.searchedWith === undefined ? [] : [rules.searchedWith];
+  const pairOf = ({ attributes }: SubjectEntry) => [attributes, ...own];
   const reached = scored
     .map(({ subject, scores }) => ({
       subject,
       scores,
-      isMinor: isMinorAt(subject.attributes, rules.instantMs),
+      isMinor: pairOf(subject).some((one) => isMinorAt(one, rules.instantMs)),
       log10Fmr: fuse(scores),
       sum: scores.reduce((sum, { score }) => sum + score, 0),
     }))
@@ -145,7 +149,7 @@ export function makeCandidateList(
     .sort((a, b) => a.log10Fmr - b.log10Fmr || b.sum - a.sum || (a.subject.subjectId < b.subject.subjectId ? -1 : 1));
   const strong = Math.min(rules.thresholdLog10, rules.standardThresholdLog10) + STRONG_LOG10;
   const isStrong = ({ subject, log10Fmr, isMinor }: (typeof reached)[number]) =>
-    log10Fmr <= thresholdOf(isMinor, strong) && mayBeStrong(subject.attributes);
+    log10Fmr <= thresholdOf(isMinor, strong) && pairOf(subject).every(mayBeStrong);
   const candidates = reached.slice(0, rules.maxCandidates).map((one, i): Candidate => ({
     subject: one.subject,
     rank: i + 1,
@@ -156,6 +160,17 @@ export function makeCandidateList(
     scores: one.scores,
   }));
   return { candidates, band: bandOf(candidates), truncated: reached.length > candidates.length };
+}
+
+/** The list without the candidates that may not be returned any more, ranked anew. */
+export function withoutGone<List extends CandidateList>(
+  list: List,
+  isPresent: (subject: SubjectEntry) => boolean,
+): List {
+  const present = list.candidates.filter(({ subject }) => isPresent(subject));
+  if (present.length === list.candidates.length) return list;
+  const candidates = present.map((candidate, i) => ({ ...candidate, rank: i + 1 }));
+  return { ...list, candidates, band: bandOf(candidates) };
 }
 
 /** The first candidate need not have the highest band: some records are never strong ones. */

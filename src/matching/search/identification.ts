@@ -28,6 +28,8 @@ export interface SearchRequest {
   readonly threshold: { readonly targetFpir: number } | { readonly maxLog10Fmr: number };
   /** The service's configured false positive identification rate. */
   readonly standardFpir: number;
+  /** See ListRules. */
+  readonly searchedWith?: ListRules['searchedWith'];
   /** Explain the finger scores of the candidates. */
   readonly explain?: boolean;
   /** Limits in time are compared with this instant, in ms since 1970; undefined: the start of the search. */
@@ -61,6 +63,8 @@ export interface SearchResult extends CandidateList {
   /** The search was not completed: a stronger candidate may be missing. */
   readonly isEarly: boolean;
   readonly subjectsSearched: number;
+  /** Limits in time were compared with this instant, in ms since 1970. */
+  readonly instantMs: number;
   readonly galleryVersion: number;
   /** For each probe: the references that it was compared with. */
   readonly compared: readonly number[];
@@ -114,8 +118,9 @@ export async function identify(
       'targetFpir' in request.threshold
         ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
         : request.threshold.maxLog10Fmr;
-    const { instantMs } = view;
-    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched, instantMs };
+    const { searchedWith } = request;
+    const of = { subjectsSearched, instantMs: view.instantMs, searchedWith };
+    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, ...of };
     const run: SearchRun = { view, tasks: new SearchTasks(tasksInHand), stop, signal };
     const conclude = (proposal: Proposal, isEarly: boolean) => concluded(request, proposal, rules, run, pool, isEarly);
     let early: SearchResult | undefined;
@@ -182,6 +187,7 @@ async function concluded(
     way: proposal.way,
     isEarly,
     subjectsSearched,
+    instantMs: view.instantMs,
     galleryVersion: view.version,
     compared: made,
     inScope: probes.map((probe, p) => (isComplete(proposal) ? made[p] : view.referenceCountFor(probe))),

@@ -8,7 +8,7 @@ import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
 import type { AdmissionQueue } from './admission.ts';
-import type { Candidate } from './candidate-list.ts';
+import { withoutGone, type Candidate } from './candidate-list.ts';
 import { enrolledProbes } from './enrolled-probes.ts';
 import { identify, type FirstHit, type SearchRequest, type SearchResult } from './identification.ts';
 import { modalitiesOf, type AuditFigures } from './audit-figures.ts';
@@ -157,7 +157,10 @@ export class Searcher {
       const unshownSearch = query.unshown && this.#searchUnshown(search, query.unshown, query.isExact, signal);
       // A caller that goes once it has an early list must not end the search of what it is not shown.
       const found = (early: SearchResult) => {
-        const tell = (unshown?: SearchResult) => tellEarly?.(this.#identified(search, early, unshown));
+        const tell = (unshown?: SearchResult) => {
+          const identified = this.#identified(search, early, unshown);
+          if (identified.result.band === 'strong-candidate') tellEarly?.(identified);
+        };
         if (unshownSearch === undefined) tell();
         else unshownSearch.then(tell, () => undefined);
         return tellEarly === undefined;
@@ -254,16 +257,14 @@ export class Searcher {
         maxCandidates: maxDuplicates + 1,
         threshold,
         standardFpir: targetFpir,
+        searchedWith: subject.attributes,
       };
       const choose = (view: SearchView) => planner.choose(probes, view, false);
       const { candidates, mode, galleryVersion, truncated } = await identify(gallery, choose, pool, search, signal);
       const others = candidates.filter((candidate) => candidate.subject.subjectId !== subjectId);
       const isCut = truncated || others.length > maxDuplicates;
       const isNeverStrong = !mayBeStrong(subject.attributes);
-      const duplicates = others
-        .slice(0, maxDuplicates)
-        .map((candidate) => (isNeverStrong ? { ...candidate, band: 'review' as const } : candidate));
-      return { duplicates, isNeverStrong, mode, galleryVersion, truncated: isCut };
+      return { duplicates: others.slice(0, maxDuplicates), isNeverStrong, mode, galleryVersion, truncated: isCut };
     });
   }
 
@@ -286,11 +287,21 @@ export class Searcher {
     const { served, audit, quarantine } = this.#parts;
     const isAudited = result.way !== undefined && !result.isEarly;
     return {
-      ...this.#compared(search.probes, result),
+      // The list was made before the search of unshown records had ended: meanwhile more may have gone.
+      ...this.#compared(search.probes, unshown === undefined ? result : this.#stillFound(result, search.scope)),
       audit: isAudited ? audit.figuresOf(modalitiesOf(search.probes), result.way) : undefined,
       damagedReferences: quarantine.unsearched(served.current, search.scope),
       unshown,
     };
+  }
+
+  /** The result without subjects that have been removed, or may not be found any more, since its list was made. */
+  #stillFound(result: SearchResult, scope: Scope): SearchResult {
+    const gallery = this.#parts.served.current;
+    return withoutGone(result, ({ subjectId }) => {
+      const subject = gallery.subject(subjectId);
+      return subject !== undefined && isFound(subject, scope, result.instantMs);
+    });
   }
 
   async #prepare(samples: readonly SampleTemplate[]): Promise<Probe[]> {
