@@ -21,6 +21,7 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'find-duplicates': ANY,
     'watch-hits': ANY,
     'report-outcome': ANY,
+    'read-history': ANY,
   },
   examiner: {
     identify: SEARCHES,
@@ -32,7 +33,6 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'read-cases': ANY,
     'review-case': ANY,
     'report-outcome': ANY,
-    'read-history': ANY,
   },
   supervisor: {
     identify: SEARCHES,
