@@ -78,7 +78,7 @@ async function searched(change: GalleryChange | undefined): Promise<Identified> 
     },
     { signal: new AbortController().signal, deadlineMs: Infinity },
   );
-  await vi.waitUntil(() => ends.mock.calls.length === 1, { interval: 1 });
+  await vi.waitUntil(() => ends.mock.calls.length === 1, { interval: 1, timeout: 30_000 });
   if (change !== undefined) gallery.apply(4, change);
   held.resolve(undefined);
   return answer.finally(() => gallery.close());
