@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EnrollRequest } from '../../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { HandlingCode } from '../../../src/contract/generated/ridgewatch/v1/handling.ts';
 import { exportRecords, type ExportOptions } from '../../../src/transfer/export.ts';
 import { importFile } from '../../../src/transfer/import/import.ts';
 import type { SubjectWithReferences } from '../../../src/store/records.ts';
@@ -81,6 +82,14 @@ describe('an export', () => {
     record(1),
     record(2, { caveats: ['EYES-ONLY', 'A'], galleries: ['b', 'a'] }),
     record(3, { expireTime: new Date('2099-01-02T03:04:05Z'), externalId: '', contributor: 'other' }),
+    record(4, {
+      ...{
+        reviewTime: new Date('2099-01-02T03:04:05.678Z'),
+        suspended: true,
+        minorUntil: new Date('9999-12-31T23:59:59Z'),
+      },
+      handling: { code: HandlingCode.LOCATE, instructions: 'Zażółć "🛂" \\ …', contact: 'duty desk' },
+    }),
   ];
 
   it.each(['everybody.ndjson', 'everybody.jsonl', 'everybody.binpb'])(
@@ -88,15 +97,15 @@ describe('an export', () => {
     async (name) => {
       await enrol(people);
       const file = join(temporaryDirectory(), name);
-      expect(await exportTo(file)).toEqual({ sequence: 3, subjects: 3, references: 9 });
+      expect(await exportTo(file)).toEqual({ sequence: 4, subjects: 4, references: 12 });
       expect(statSync(file).mode & 0o777).toBe(0o600);
       expect(readdirSync(dirname(file))).toEqual([name]);
       const other = await newStore();
       try {
-        expect((await importInto(other, file)).state).toMatchObject({ subjects: 3, references: 9, refused: 0 });
+        expect((await importInto(other, file)).state).toMatchObject({ subjects: 4, references: 12, refused: 0 });
         expect(await contentOf(other)).toEqual(await contentOf(store));
         await other.imports.end((await importInto(other, file)).digest);
-        expect((await importInto(other, file)).state).toMatchObject({ subjects: 0, repeated: 3, refused: 0 });
+        expect((await importInto(other, file)).state).toMatchObject({ subjects: 0, repeated: 4, refused: 0 });
       } finally {
         await other.close();
       }
@@ -109,7 +118,7 @@ describe('an export', () => {
       (await exportTo(join(temporaryDirectory(), 'some.ndjson'), changes)).subjects;
     expect(await count({ gallery: 'a' })).toBe(1);
     expect(await count({ contributor: 'other' })).toBe(1);
-    expect(await count({ gallery: 'watchlist' })).toBe(2);
+    expect(await count({ gallery: 'watchlist' })).toBe(3);
     await expect(count({ gallery: 'a', contributor: 'other' })).rejects.toThrow(reason('NOTHING_TO_EXPORT'));
     // A misspelt gallery is not an empty one.
     await expect(count({ gallery: 'nobody' })).rejects.toThrow(reason('GALLERY_UNKNOWN'));
