@@ -148,7 +148,7 @@ export class ChangeFollower {
         // A missing subject was expunged by a later change. The states in between were never visible. A row that is no
         // change says nothing of its subject.
         if (isRead(change) && (hidden.has(subjectId) || (isForged && subject === undefined))) {
-          gallery.apply(seq, asItStands(gallery, subjectId));
+          gallery.apply(seq, asItStands(gallery, change));
         } else if (!isRead(change) || subject === undefined) {
           this.#quarantine.set(subjectId, []);
           gallery.apply(seq, { kind: 'expunge', subjectId });
@@ -220,10 +220,15 @@ function presentOf(gallery: Gallery, subjectId: string): SearchableReference[] {
   return references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined }));
 }
 
-/** A change of an unreadable subject keeps its earlier state: hiding the subject would be worse. */
-function asItStands(gallery: Gallery, subjectId: string): GalleryChange {
+/**
+ * What is kept of an unreadable subject: its present state, which hiding it would be worse than. Unless a genuine change
+ * has overtaken that state, of an index from before. Then damage would undo what the change may have been: a suspension,
+ * a caveat, a limit in time.
+ */
+function asItStands(gallery: Gallery, { subjectId, version, damage }: Change): GalleryChange {
   const entry = gallery.subject(subjectId);
-  if (entry === undefined) return { kind: 'expunge', subjectId };
+  const isOvertaken = damage === undefined && entry !== undefined && entry.attributes.version < version;
+  if (entry === undefined || isOvertaken) return { kind: 'expunge', subjectId };
   return { kind: 'upsert', subjectId, attributes: entry.attributes, references: presentOf(gallery, subjectId) };
 }
 

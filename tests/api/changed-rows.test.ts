@@ -108,6 +108,33 @@ it('keeps what it has in memory when a change leads it to rows changed in the da
   await expect.poll(() => firstFor(10), { timeout: 10_000 }).not.toBe(id);
 });
 
+it('finds no subject as an index has it, where it was changed since and the change was undone in the database', async () => {
+  const [changed, damagedSince, plain] = [await enrolOne(20), await enrolOne(21), await enrolOne(22)];
+  expect((await ridgewatch(['index', 'build', '--publish'], env)).stderr).toBe('');
+  const suspend = ({ id: subjectId }: { id: string }) =>
+    update({
+      ...{ subjectId, expectedVersion: 0, data: { ...DATA, suspended: true }, samples: [] },
+      updateMask: ['data.suspended'],
+    });
+  await suspend(changed);
+  await suspend(damagedSince);
+  await database.query('UPDATE subject SET suspended = false WHERE subject_id = $1', [changed.id]);
+  await database.query("UPDATE subject SET suspended = false, review_time = 'infinity' WHERE subject_id = $1", [
+    damagedSince.id,
+  ]);
+  await restart();
+  expect(running.log.some((line) => line.includes('the gallery was loaded from the index'))).toBe(true);
+  expect([await firstFor(20), await firstFor(21)]).not.toContain(changed.id);
+  expect(await firstFor(21)).not.toBe(damagedSince.id);
+  expect(await firstFor(22)).toBe(plain.id);
+  const found = await damaged();
+  for (const id of changed.references) expect(found.get(id)).toBe('ROW_MAC_MISMATCH');
+  for (const id of damagedSince.references) expect(found.get(id)).toBe('SUBJECT_DAMAGED');
+  expect((await identify(samplesOf(22, 1))).damagedReferenceCount).toBeGreaterThanOrEqual(6);
+  await ridgewatch(['store', 'check', '--expunge', '--yes', '--expunge-at-most', '2'], env);
+  await expect.poll(async () => (await damaged()).size, { timeout: 10_000 }).toBe(0);
+});
+
 const DATA = {
   contributor: 'agency',
   externalId: '',
