@@ -23,6 +23,7 @@ FILES = [
     "google/rpc/status.proto",
     "ridgewatch/v1/explanation.proto",
     "ridgewatch/v1/sample.proto",
+    "ridgewatch/v1/handling.proto",
     "ridgewatch/v1/gallery.proto",
     "ridgewatch/v1/identification.proto",
 ]
