@@ -88,6 +88,7 @@ function requestFor(probes: readonly Probe[], galleries: readonly string[] = [])
     maxCandidates: 10,
     threshold: { maxLog10Fmr: 0 },
     standardFpir: 0.01,
+    instantMs: 1000,
   };
 }
 

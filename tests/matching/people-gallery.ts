@@ -90,5 +90,6 @@ export function requestFor(probes: readonly Probe[], galleries: readonly string[
     maxCandidates: 10,
     threshold: { targetFpir: 0.01 },
     standardFpir: 0.01,
+    instantMs: 1000,
   };
 }

@@ -301,5 +301,5 @@ function probesOf(person: number): Promise<Probe[]> {
 
 function requestFor(probes: readonly Probe[]) {
   const threshold = { maxLog10Fmr: 0 };
-  return { probes, scope: EVERYTHING, maxCandidates: 10, threshold, standardFpir: 0.01 };
+  return { probes, scope: EVERYTHING, maxCandidates: 10, threshold, standardFpir: 0.01, instantMs: 1000 };
 }
