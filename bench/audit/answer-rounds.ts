@@ -26,6 +26,10 @@ import { databaseProcess, endProcess, promised, startCommand, startProcess } fro
 import { benchData } from '../service/subject-data.ts';
 
 const CALLERS = 8;
+/** Answers of a round before its end, however slow the machine; then it comes at any moment. */
+const ANSWERS = 15;
+/** Longest wait for them, in milliseconds. */
+const PATIENCE_MS = 30_000;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'always', RIDGEWATCH_DEMO_SUBJECTS: '20' };
 
 export interface AnswerResult {
@@ -56,6 +60,12 @@ class Received {
   get count(): number {
     return [...this.answers.values()].reduce((sum, count) => sum + count, 0);
   }
+
+  /** Waits for answers, as long as it is patient. */
+  async until(count: number): Promise<void> {
+    for (const began = performance.now(); this.count < count && performance.now() - began < PATIENCE_MS;)
+      await delay(5);
+  }
 }
 
 /** @param onRound - called after each round with the answers so far */
@@ -72,12 +82,14 @@ export async function answerRounds(
       const { child, address } = await startProcess(dataDir, ENVIRONMENT);
       const gone = once(child, 'exit');
       const loaded = load(address, received);
-      await delay(200 + 800 * moments.uniform());
+      await received.until(received.count + ANSWERS);
+      await delay(800 * moments.uniform());
       // In every other round the records go to the local file first.
       if (round % 2 === 1) {
         process.kill(databaseProcess(dataDir), 'SIGKILL');
         const before = received.count;
-        await delay(100 + 400 * moments.uniform());
+        await received.until(before + 1);
+        await delay(400 * moments.uniform());
         withoutDatabase += received.count - before;
       }
       child.kill('SIGKILL');
