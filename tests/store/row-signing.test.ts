@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Keys } from '../../src/security/keys.ts';
+import { migrate } from '../../src/store/migrations.ts';
 import { RowSigning } from '../../src/store/row-signing.ts';
 import { openStore, type Store, type StoreMode } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
@@ -83,10 +84,7 @@ describe('the rows of an earlier version', () => {
   it('are signed by a start that goes on where another one was interrupted', async () => {
     const ids = await enrol(2500);
     await withoutMacs(queryOf(database), keys);
-    await database.query(
-      'ALTER TABLE subject ADD COLUMN mac bytea, ADD COLUMN mac_key_id text REFERENCES template_key',
-    );
-    await database.query("INSERT INTO migration (name, run_on) VALUES ('0009_row_macs', now())");
+    await migrate(url);
     const pool = new pg.Pool({ connectionString: url });
     const seen: number[] = [];
     const killed = new RowSigning(pool, keys).signAll((signed) => {
