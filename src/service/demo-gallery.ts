@@ -49,15 +49,19 @@ export function demoSamples(person: SyntheticPerson, capture: number): Sample[] 
 
 /**
  * Enrols the demo gallery in one transaction: a killed start leaves no part of it.
+ * @param signal - ends it: nothing else that it needs would be missing before its last step
  * @param onProgress - called with the number of people made so far
+ * @throws the signal's reason
  */
 export async function loadDemoGallery(
   service: EnrolmentDependencies,
   subjects: number,
+  signal: AbortSignal,
   onProgress: (people: number) => void,
 ): Promise<void> {
   const prepared = [];
   for (let index = 0; index < subjects; index++) {
+    signal.throwIfAborted();
     prepared.push(await prepareEnrolment(service, demoRequest(index)));
     if ((index + 1) % 100 === 0) onProgress(index + 1);
   }

@@ -314,7 +314,7 @@ async function start(
   await startGallery({ switcher, follower, headSequence, lookForLost, quarantine, readiness, log });
   await store.endOwnership();
   if (await wantsDemo(configuration, store, served.current)) {
-    await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
+    await loadDemoGallery(enrolment, configuration.demoSubjects, signal, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
       log.info({ people }, 'making the demo gallery');
     });
